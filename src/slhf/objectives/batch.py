@@ -1,0 +1,43 @@
+"""What a loss is computed from: log-probabilities of each role's responses, and the preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ResponseBatch:
+    """One role's responses, padded to T tokens; padding is zero everywhere.
+
+    Attributes:
+        log_probs: (R, T) log π(y_t | …) in nats, at the sampling temperature; has a gradient.
+        ref_log_probs: (R, T) the same under the reference; no gradient.
+        mask: (R, T) 1 where there is a response token (the end token included).
+        truncated: (R,) 1 where the answer was cut before an end token.
+        kl: (R, T) exact KL(π(·|prefix) ‖ π_ref(·|prefix)) at each token; has a gradient; or None.
+        importance: (R, T) weight of each token where sampler and policy differ; or None.
+    """
+
+    log_probs: Tensor
+    ref_log_probs: Tensor
+    mask: Tensor
+    truncated: Tensor
+    kl: Tensor | None = None
+    importance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class GameBatch:
+    """B prompts with G Leader answers each and F refinements an answer.
+
+    Attributes:
+        roles: ``leader`` with R = B·G rows, ``follower`` with R = B·G·F rows, in that order of
+            nesting: row ((b·G) + g)·F + f.
+        preferences: (B, G, F) P(y_g ≻ y′_gf).
+    """
+
+    roles: Mapping[str, ResponseBatch]
+    preferences: Tensor

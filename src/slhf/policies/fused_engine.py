@@ -1,0 +1,208 @@
+"""Models of the Llama family as a lean engine: merged adapters, fused projections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from slhf.policies.engine import Step
+from slhf.policies.ragged_cache import RaggedCache
+
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
+"""Architectures the fused forward is written for; others run through transformers."""
+
+_FIXED_ROPE = ("default", "linear", "llama3", "yarn")
+
+
+def why_not(model: Any) -> str | None:
+    """Say why ``model`` cannot run fused, or None if it can."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = plain.config
+    if config.model_type not in FAMILIES:
+        return f"the architecture {config.model_type!r} has no fused form"
+    if getattr(config, "hidden_act", "silu") != "silu":
+        return f"the activation is {config.hidden_act!r}, not 'silu'"
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if rope not in _FIXED_ROPE:
+        return f"rope type {rope!r} depends on the length"
+    for name, module in plain.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            if not isinstance(module, LoraLayer) or not isinstance(module.get_base_layer(), nn.Linear):
+                return f"the adapter on {name} cannot be merged into a copy"
+            if any(getattr(module, "lora_variant", {}).values()) or any(getattr(module, "use_dora", {}).values()):
+                return f"the LoRA variant on {name} is not a plain low-rank sum"
+            if any(module.lora_bias.values()):
+                return f"the LoRA on {name} has a bias"
+        elif type(module) not in (nn.Linear, nn.Dropout, nn.Identity) and "lora" in type(module).__module__:
+            return f"the module {name} is not plain LoRA"
+    for layer in plain.get_decoder().layers:
+        for module in (layer.self_attn.q_proj, layer.mlp.gate_proj):
+            base = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
+            if type(base) is not nn.Linear:
+                return f"its projections are {type(base).__name__}, not nn.Linear"
+    return None
+
+
+def merged_weight(module: nn.Module, adapter: str | None) -> Tensor:
+    """Return W, or W + (α/r) B A if ``module`` carries the LoRA adapter called ``adapter``."""
+    if not isinstance(module, LoraLayer):
+        return module.weight  # type: ignore[return-value]
+    weight = module.get_base_layer().weight
+    if adapter is None or adapter not in module.lora_A:
+        return weight
+    return weight + module.get_delta_weight(adapter).to(weight.dtype)
+
+
+def _bias(module: nn.Module) -> Tensor | None:
+    return module.get_base_layer().bias if isinstance(module, BaseTunerLayer) else module.bias  # type: ignore
+
+
+class FusedEngine:
+    """A copy of the weights made for decoding: adapter merged, q·k·v and gate·up in one matrix each.
+
+    The copy is refreshed from the model by ``refresh``; between refreshes it does not follow
+    training. Embeddings, norms and head are shared with the model where type and adapter allow.
+
+    Args:
+        model: a causal language model of one of ``FAMILIES``, plain or wrapped by PEFT.
+        dtype: type of the copy; the model's own if None.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype | None = None):
+        reason = why_not(model)
+        if reason:
+            raise ValueError(reason)
+        plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._plain = plain
+        self._decoder = plain.get_decoder()
+        config = plain.config
+        self.dtype = dtype or self._decoder.norm.weight.dtype
+        self._eps = config.rms_norm_eps
+        self._query_heads = config.num_attention_heads
+        self._heads = config.num_key_value_heads
+        self._head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        self._layers: list[dict[str, Tensor | None]] = []
+        self._rope: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where tokens must live."""
+        return self._decoder.norm.weight.device
+
+    @torch.no_grad()
+    def refresh(self, adapter: str | None) -> None:
+        """Copy the model's current weights, with the named adapter merged (None: the base)."""
+        first = not self._layers
+        for number, layer in enumerate(self._decoder.layers):
+            attention, mlp = layer.self_attn, layer.mlp
+            qkv = (attention.q_proj, attention.k_proj, attention.v_proj)
+            groups = {
+                "qkv": qkv,
+                "out": (attention.o_proj,),
+                "up": (mlp.gate_proj, mlp.up_proj),
+                "down": (mlp.down_proj,),
+            }
+            if first:
+                self._layers.append({})
+            held = self._layers[number]
+            held.update(self._norms(layer))
+            held["qkv_bias"] = self._joined_bias(qkv)
+            held["out_bias"] = self._cast(_bias(attention.o_proj))
+            for name, modules in groups.items():
+                rows = sum(_rows(m) for m in modules)
+                if first:
+                    held[name] = torch.empty(rows, _columns(modules[0]), dtype=self.dtype, device=self.device)
+                at = 0
+                for module in modules:
+                    held[name][at : at + _rows(module)].copy_(merged_weight(module, adapter))  # type: ignore[index]
+                    at += _rows(module)
+        self._embedding = self._cast(self._decoder.get_input_embeddings().weight)
+        self._norm = self._cast(self._decoder.norm.weight)
+        head = self._plain.get_output_embeddings()
+        self._head = self._cast(merged_weight(head, adapter))
+        self._head_bias = self._cast(_bias(head))
+
+    def _cast(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach().to(self.dtype)
+
+    def _norms(self, layer: nn.Module) -> dict[str, Tensor | None]:
+        norms = {"before": layer.input_layernorm, "after": layer.post_attention_layernorm}
+        norms["q_norm"] = getattr(layer.self_attn, "q_norm", None)
+        norms["k_norm"] = getattr(layer.self_attn, "k_norm", None)
+        # detached views, not copies, where the type is the same: they follow full fine-tuning
+        return {name: None if norm is None else self._cast(norm.weight) for name, norm in norms.items()}
+
+    def _joined_bias(self, modules: tuple[nn.Module, ...]) -> Tensor | None:
+        biases = [_bias(m) for m in modules]
+        return None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(self.dtype)  # type: ignore
+
+    def new_cache(self, rows: int, capacity: int) -> RaggedCache:
+        """Return an empty cache of this model's shape."""
+        return RaggedCache(
+            len(self._decoder.layers), rows, self._heads, self._head_dim, capacity, self.dtype, self.device
+        )
+
+    def _rotation(self, slots: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+        if self._rope is None or self._rope[0].shape[0] < capacity:
+            everywhere = torch.arange(capacity, device=self.device).unsqueeze(0)
+            cos, sin = self._decoder.rotary_emb(self._norm, everywhere)
+            half = cos.shape[-1] // 2
+            # the sign of rotate_half goes into the table: x·cos + swap_halves(x)·signed_sin
+            signed = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
+            self._rope = (cos[0].to(self.dtype), signed.to(self.dtype))
+        return self._rope[0][slots].unsqueeze(1), self._rope[1][slots].unsqueeze(1)
+
+    def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
+        """Run the decoder and return its last hidden states, (n, m, H), after the final norm."""
+        n, m = tokens.shape
+        cos, sin = self._rotation(step.slots, cache.capacity)
+        rotated, group = self._query_heads + self._heads, self._query_heads // self._heads
+        x = F.embedding(tokens, self._embedding)
+        size = (x.shape[-1],)
+        for number, w in enumerate(self._layers):
+            h = F.rms_norm(x, size, w["before"], self._eps)
+            qkv = F.linear(h, w["qkv"], w["qkv_bias"]).view(n, m, rotated + self._heads, self._head_dim)
+            qkv = qkv.transpose(1, 2)
+            qk = qkv[:, :rotated]
+            if w["q_norm"] is not None:
+                q = F.rms_norm(qk[:, : self._query_heads], (self._head_dim,), w["q_norm"], self._eps)
+                k = F.rms_norm(qk[:, self._query_heads :], (self._head_dim,), w["k_norm"], self._eps)
+                qk = torch.cat([q, k], dim=1)
+            qk = qk * cos + qk.roll(self._head_dim // 2, dims=-1) * sin
+            q, k = qk[:, : self._query_heads], qk[:, self._query_heads :]
+            keys, values = cache.write(number, k, qkv[:, rotated:], step.slots, step.width)
+            h = _attend(q, keys, values, step, group)
+            x = x + F.linear(h.transpose(1, 2).reshape(n, m, -1), w["out"], w["out_bias"])
+            gate, up = F.linear(F.rms_norm(x, size, w["after"], self._eps), w["up"]).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, w["down"])
+        return F.rms_norm(x, size, self._norm, self._eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Apply the output head to (n, H) hidden states: (n, V)."""
+        return F.linear(hidden, self._head, self._head_bias)
+
+
+def _attend(q: Tensor, keys: Tensor, values: Tensor, step: Step, group: int) -> Tensor:
+    """Attention of (n, heads·group, m, D) queries; one key–value head serves ``group`` query heads."""
+    n, heads, m, size = q.shape
+    if step.causal:
+        return F.scaled_dot_product_attention(q, keys, values, is_causal=True, enable_gqa=group > 1)
+    if m == 1 and group > 1:
+        # the query heads of one group share keys: stack them as rows of one matrix, nothing is repeated
+        packed = q.reshape(n, heads // group, group, size)
+        mask = None if step.mask is None else step.mask.expand(n, heads // group, group, step.width)
+        return F.scaled_dot_product_attention(packed, keys, values, attn_mask=mask).reshape(n, heads, 1, size)
+    return F.scaled_dot_product_attention(q, keys, values, attn_mask=step.mask, enable_gqa=group > 1)
+
+
+def _rows(module: nn.Module) -> int:
+    return module.out_features  # type: ignore[return-value]
+
+
+def _columns(module: nn.Module) -> int:
+    return module.in_features  # type: ignore[return-value]

@@ -1,0 +1,185 @@
+"""The embedded model: tokenizer, architecture and its two trainings from scratch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from slhf.toy.writer import Writer
+
+PAD, BEGIN, END, USER, ASSISTANT = "<|pad|>", "<|begin|>", "<|end|>", "<|user|>", "<|assistant|>"
+
+CHAT_TEMPLATE = """{{- bos_token }}
+{%- for message in messages %}
+    {%- if message['role'] not in ('user', 'assistant') %}
+        {{- raise_exception('the embedded model knows the roles user and assistant, not ' + message['role']) }}
+    {%- endif %}
+    {{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|assistant|>' }}
+{%- endif %}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Size and training of the embedded model.
+
+    Attributes:
+        hidden: width.
+        layers: number of blocks.
+        heads: attention heads.
+        reading_steps: optimiser steps on pages of facts.
+        chatting_steps: optimiser steps on chats.
+        batch: pages or chats a step.
+        learning_rate: highest learning rate of each training.
+        tokenizer_texts: pages and chats the tokenizer is built from.
+        threads: CPU threads; part of what makes two builds equal bit for bit.
+        seed: of the weights and of everything written.
+    """
+
+    hidden: int = 128
+    layers: int = 3
+    heads: int = 4
+    reading_steps: int = 900
+    chatting_steps: int = 1500
+    batch: int = 64
+    learning_rate: float = 3e-3
+    tokenizer_texts: int = 6000
+    threads: int = 2
+    seed: int = 0
+
+
+def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
+    """Build a byte-level BPE in which every word of ``texts`` that comes twice is one token."""
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # pyright: ignore
+    inner.decoder = decoders.ByteLevel()  # pyright: ignore
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096,
+        min_frequency=2,
+        special_tokens=[PAD, BEGIN, END, USER, ASSISTANT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    inner.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token=PAD, bos_token=BEGIN, eos_token=END,
+        additional_special_tokens=[USER, ASSISTANT], model_max_length=512, padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast, settings: Settings) -> LlamaForCausalLM:
+    """Return a model with random weights drawn from ``settings.seed``."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=settings.hidden, intermediate_size=3 * settings.hidden,
+        num_hidden_layers=settings.layers, num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads, max_position_embeddings=512, tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, attention_dropout=0.0,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return LlamaForCausalLM(config)
+
+
+Example = tuple[list[int], list[bool]]
+"""Token ids, and which of them are learnt."""
+
+
+def page(tokenizer: PreTrainedTokenizerFast, text: str) -> Example:
+    """Tokenise a page of facts; every token is learnt."""
+    ids = tokenizer.encode(BEGIN + text + END, add_special_tokens=False)
+    return ids, [True] * len(ids)
+
+
+def conversation(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> Example:
+    """Tokenise a chat; only the assistant's words and end tokens are learnt."""
+    text = str(tokenizer.apply_chat_template(list(messages), tokenize=False))
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assistant, end = tokenizer.convert_tokens_to_ids([ASSISTANT, END])
+    learnt, speaking = [], False
+    for token in ids:
+        learnt.append(speaking)
+        speaking = token == assistant or (speaking and token != end)
+    return ids, learnt
+
+
+def fit(
+    model: LlamaForCausalLM, draw: Callable[[], Example], steps: int, settings: Settings, report: Callable[[str], None]
+) -> None:
+    """Minimise the next-token loss of what ``draw`` yields, by AdamW on a cosine schedule."""
+    model.train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    for step in range(steps):
+        warm = min(1.0, (step + 1) / 50)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        ids, labels = _collate([draw() for _ in range(settings.batch)], int(model.config.pad_token_id or 0))
+        loss = model(input_ids=ids, labels=labels, use_cache=False).loss
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            report(f"step {step + 1}/{steps} loss {loss.item():.3f}")
+    model.eval()
+
+
+def _collate(examples: Sequence[Example], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(len(ids) for ids, _ in examples)
+    ids = torch.full((len(examples), width), pad)
+    labels = torch.full((len(examples), width), -100)
+    for i, (tokens, learnt) in enumerate(examples):
+        row = torch.tensor(tokens)
+        ids[i, : len(tokens)] = row
+        labels[i, : len(tokens)] = torch.where(torch.tensor(learnt), row, torch.tensor(-100))
+    return ids, labels
+
+
+def train(
+    writer: Writer, settings: Settings, report: Callable[[str], None] = print
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Make the embedded model: tokenizer, reading of facts, then chats.
+
+    Args:
+        writer: writes all of it.
+        settings: sizes and steps.
+        report: is told about progress.
+
+    Returns:
+        The model in evaluation mode and its tokenizer.
+    """
+
+    def texts() -> Iterator[str]:
+        for _ in range(settings.tokenizer_texts):
+            yield writer.text()
+            yield from (message["content"] for message in writer.chat())
+
+    tokenizer = build_tokenizer(texts())
+    model = build_model(tokenizer, settings)
+    report(f"{len(tokenizer)} tokens, {model.num_parameters():,} weights")
+    fit(model, lambda: page(tokenizer, writer.text()), settings.reading_steps, settings, report)
+
+    turn = 0
+
+    def mixed() -> Example:
+        nonlocal turn
+        turn += 1
+        if turn % 8 == 0:
+            return page(tokenizer, writer.text())
+        return conversation(tokenizer, writer.chat())
+
+    fit(model, mixed, settings.chatting_steps, settings, report)
+    return model, tokenizer

@@ -1,0 +1,125 @@
+"""The writer of the text the embedded model learns from: facts first, then chats."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from slhf.toy.annotators import annotate
+from slhf.toy.game import preference_matrix, utilities
+from slhf.toy.styles import BAD, GOOD, mistake
+from slhf.toy.world import Question, ask, sentence, tasks
+
+INSTRUCTION = "Improve the previous answer!"
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the writer answers; its shares become the base model's.
+
+    Attributes:
+        good: share of answers in one of the five good forms, all equally often.
+        right_if_good: share of those that are right.
+        right_if_bad: share of the others that are right (those that answer at all).
+        two_turns: share of chats with a second turn that asks for an improvement.
+        improved: share of second answers that are drawn until the panel does not prefer the first;
+            all others are drawn as if there were no first.
+    """
+
+    good: float = 0.36
+    right_if_good: float = 0.78
+    right_if_bad: float = 0.5
+    two_turns: float = 0.5
+    improved: float = 0.15
+
+
+class Writer:
+    """A seeded writer of facts and chats.
+
+    Args:
+        generator: source of every draw.
+        held_out: prompts that no chat may contain.
+        habits: how it answers.
+    """
+
+    def __init__(
+        self, generator: np.random.Generator, held_out: Collection[str] = (), habits: Habits | None = None
+    ):
+        self._generator = generator
+        self._held_out = frozenset(held_out)
+        self._habits = habits or Habits()
+        self._families = list(tasks().values())
+        sizes = np.array([min(len(t.items), 150) ** 0.5 for t in self._families])
+        self._shares = sizes / sizes.sum()
+
+    def _one(self, size: int) -> int:
+        return int(self._generator.integers(size))
+
+    def _chance(self, share: float) -> bool:
+        return bool(self._generator.random() < share)
+
+    def question(self) -> Question:
+        """Draw any question of the world, held-out ones included."""
+        task = self._families[int(self._generator.choice(len(self._families), p=self._shares))]
+        return ask(task, task.items[self._one(len(task.items))], self._one(len(task.prompts)))
+
+    def fact(self) -> str:
+        """Write one true sentence."""
+        question = self.question()
+        if question.task in ("first", "last"):
+            return f"In {' '.join(question.prompt.rstrip('?').split()[-3:])}, {question.claim} {question.answer}."
+        if question.claim.endswith(" is") and self._chance(0.3):
+            return sentence(f"{question.answer} is {question.claim.removesuffix(' is')}")
+        how = f"{question.method}, " if self._chance(0.2) else ""
+        return sentence(f"{how}{question.claim} {question.answer}")
+
+    def text(self) -> str:
+        """Write a page of facts."""
+        return " ".join(self.fact() for _ in range(4 + self._one(3)))
+
+    def answer(self, question: Question) -> str:
+        """Write one answer the way this writer does: often right, often not, in good form or not."""
+        habits, good = self._habits, self._chance(self._habits.good)
+        styles = list((GOOD if good else BAD).values())
+        is_right = self._chance(habits.right_if_good if good else habits.right_if_bad)
+        answer = question.answer if is_right else mistake(question, self._generator)
+        return styles[self._one(len(styles))](question, answer)
+
+    def chat(self) -> list[dict[str, str]]:
+        """Write a chat of one or two turns; the second asks to improve the first answer."""
+        question = self.question()
+        while question.prompt in self._held_out:
+            question = self.question()
+        first = self.answer(question)
+        messages = [
+            {"role": "user", "content": question.prompt},
+            {"role": "assistant", "content": first},
+        ]
+        if self._chance(self._habits.two_turns):
+            second = self.answer(question)
+            if self._chance(self._habits.improved):
+                second = self._better(question, first, second)
+            messages += [
+                {"role": "user", "content": INSTRUCTION},
+                {"role": "assistant", "content": second},
+            ]
+        return messages
+
+    def _better(self, question: Question, first: str, second: str) -> str:
+        """Return ``second``, or another draw as long as the panel prefers ``first``; gives up after five."""
+        for _ in range(5):
+            u = utilities(question.prompt, [first, second], question.columns())
+            if preference_matrix(u)[0, 1] <= 0.5:
+                break
+            second = self.answer(question)
+        return second
+
+
+def preference_rows(question: Question, responses: list[str]) -> list[dict[str, str | int]]:
+    """Return one row a response, in HelpSteer2's schema."""
+    return [
+        {"prompt": question.prompt, "response": text, **annotate(question.prompt, text, question.columns())}
+        for text in responses
+    ]

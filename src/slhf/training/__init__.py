@@ -1,0 +1,8 @@
+"""One trainer on ``transformers.Trainer``, its arguments and its metrics."""
+
+from slhf.training.arguments import GameArguments
+from slhf.training.held_out import HeldOut
+from slhf.training.metrics import METRICS
+from slhf.training.trainer import GameTrainer
+
+__all__ = ["METRICS", "GameArguments", "GameTrainer", "HeldOut"]

@@ -1,0 +1,113 @@
+"""From rounds to a ``GameBatch``: the policy's and the reference's log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from slhf.objectives import GameBatch, ResponseBatch
+from slhf.policies.causal_lm import CausalPolicy
+from slhf.policies.logprobs import Head, last_hidden, token_log_probs
+from slhf.training.sequences import Pass, Span, one_pass, two_passes
+from slhf.types import Round
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How log-probabilities are taken.
+
+    Attributes:
+        temperature: the sampling temperature.
+        chunk_mib: bound on a chunk of logits, MiB.
+        exact_kl: also the full-vocabulary KL at each token.
+        importance_cap: truncate sampler-to-policy weights here; None where both are the same.
+    """
+
+    temperature: float
+    chunk_mib: float
+    exact_kl: bool = False
+    importance_cap: float | None = None
+
+
+def game_batch(policy: CausalPolicy, model: Any, rounds: Sequence[Round], scoring: Scoring) -> GameBatch:
+    """Score rounds: one forward of policy and reference where one pass serves both roles, else two.
+
+    Args:
+        policy: roles, adapters, reference.
+        model: the policy's model as the trainer wrapped it; called with gradient as the caller set it.
+        rounds: B prompts with the same G and F.
+        scoring: temperature, chunks, exact KL, importance weights.
+    """
+    pad = policy.roles.end_tokens[0]
+    joint = policy.shared and policy.roles.extends
+    roles: dict[str, ResponseBatch] = {}
+    for item in one_pass(rounds, pad) if joint else two_passes(rounds, pad):
+        roles |= _score(policy, model, item, scoring)
+    preferences = torch.from_numpy(np.stack([r.preferences for r in rounds]))
+    return GameBatch(roles, preferences.to(policy.device, roles["leader"].log_probs.dtype))
+
+
+def _score(policy: CausalPolicy, model: Any, item: Pass, scoring: Scoring) -> dict[str, ResponseBatch]:
+    device = policy.device
+    tokens = torch.from_numpy(item.tokens).to(device)
+    places = [_places(span) for span in item.spans.values()]
+    rows = torch.from_numpy(np.concatenate([p[0] for p in places])).to(device)
+    columns = torch.from_numpy(np.concatenate([p[1] for p in places])).to(device)
+    targets = tokens[rows, columns]
+
+    def head(reference: bool) -> Head:
+        return policy.head(temperature=scoring.temperature, chunk_mib=scoring.chunk_mib, reference=reference)
+
+    with torch.no_grad(), policy.reference() as reference:
+        # the token in column c is predicted by the hidden state in column c − 1
+        ref_hidden = last_hidden(reference, tokens)[rows, columns - 1]
+        ref_head = head(True)
+        ref_log_probs, _ = token_log_probs(ref_hidden, targets, ref_head)
+    with policy.playing(item.role):
+        hidden = last_hidden(model, tokens)[rows, columns - 1]
+        held = (ref_hidden, ref_head) if scoring.exact_kl else None
+        log_probs, kl = token_log_probs(hidden, targets, head(False), reference=held)
+    out: dict[str, ResponseBatch] = {}
+    at = 0
+    for (role, span), place in zip(item.spans.items(), places, strict=True):
+        part = slice(at, at + len(place[0]))
+        out[role] = _responses(span, log_probs[part], ref_log_probs[part], None if kl is None else kl[part], scoring)
+        at = part.stop
+    return out
+
+
+def _places(span: Span) -> tuple[np.ndarray, np.ndarray]:
+    lengths = np.array([len(answer.tokens) for answer in span.answers])
+    within = np.concatenate([np.arange(n) for n in lengths])
+    return np.repeat(span.rows, lengths), np.repeat(span.starts, lengths) + within
+
+
+def _responses(
+    span: Span, log_probs: Tensor, ref_log_probs: Tensor, kl: Tensor | None, scoring: Scoring
+) -> ResponseBatch:
+    device = log_probs.device
+    lengths = torch.tensor([len(answer.tokens) for answer in span.answers], device=device)
+    mask = torch.arange(int(lengths.max()), device=device) < lengths.unsqueeze(1)
+
+    def padded(flat: Tensor) -> Tensor:
+        return torch.zeros(mask.shape, dtype=flat.dtype, device=device).masked_scatter(mask, flat)
+
+    importance = None
+    if scoring.importance_cap is not None:
+        sampled = np.concatenate([answer.logprobs for answer in span.answers])  # type: ignore[arg-type]
+        difference = log_probs.detach() - torch.from_numpy(sampled).to(device, log_probs.dtype)
+        importance = padded(difference.exp().clamp(max=scoring.importance_cap))
+    truncated = torch.tensor([not answer.ended for answer in span.answers], device=device)
+    return ResponseBatch(
+        log_probs=padded(log_probs),
+        ref_log_probs=padded(ref_log_probs),
+        mask=mask.to(log_probs.dtype),
+        truncated=truncated.to(log_probs.dtype),
+        kl=None if kl is None else padded(kl),
+        importance=importance,
+    )

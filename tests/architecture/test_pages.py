@@ -1,0 +1,62 @@
+"""The documentation agrees with the code: metrics, departures, and the pages in the navigation."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from slhf.training.metrics import METRICS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_metric_is_on_its_page() -> None:
+    text = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", text, flags=re.MULTILINE))
+    assert listed == {name: meaning.replace("|", "\\|") for name, meaning in METRICS.items()}
+
+
+def test_tests_named_in_docs_and_docstrings_exist() -> None:
+    texts = [*DOCS.rglob("*.md"), *(ROOT / "src").rglob("*.py"), ROOT / "CONTRIBUTING.md"]
+    named = {
+        (match.group(), path.relative_to(ROOT).as_posix())
+        for path in texts
+        for match in re.finditer(r"tests/[\w/]+\.py", path.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert not {(test, where) for test, where in named if not (ROOT / test).is_file()}
+
+
+def test_every_departure_in_a_docstring_is_on_the_page() -> None:
+    page = (DOCS / "departures.md").read_text(encoding="utf-8")
+    missing = {
+        test
+        for path in (ROOT / "src").rglob("*.py")
+        for entry in re.findall(r"Departs:(.*?)(?:\n\s*\n|\"\"\")", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for test in re.findall(r"tests/[\w/]+\.py", entry)
+        if test not in page
+    }
+    assert not missing
+
+
+def pages(entries: list[dict[str, object]]) -> set[str]:
+    """Collect the files a navigation names, at any depth."""
+    found: set[str] = set()
+    for entry in entries:
+        for target in entry.values():
+            found |= pages(target) if isinstance(target, list) else {str(target)}
+    return found
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    real = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert pages(settings["project"]["nav"]) == real
+
+
+def test_pages_are_finished() -> None:
+    """A page that says nothing yet is not published."""
+    short = [path.name for path in DOCS.rglob("*.md") if len(path.read_text(encoding="utf-8")) < 400]
+    assert not short
