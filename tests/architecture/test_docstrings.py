@@ -38,9 +38,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize(
-    "path", SOURCES, ids=lambda path: "/".join(path.parts[path.parts.index("src") + 1 :])
-)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[path.parts.index("src") + 1 :]))
 def test_public_names_are_documented(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     missing = list(undocumented(tree.body))
@@ -49,9 +47,7 @@ def test_public_names_are_documented(path: Path) -> None:
 
 
 def test_the_check_can_fail() -> None:
-    tree = ast.parse(
-        "def seen(): pass\nclass Box:\n    'doc'\n    def open(self): pass\n    def _hidden(self): pass"
-    )
+    tree = ast.parse("def seen(): pass\nclass Box:\n    'doc'\n    def open(self): pass\n    def _hidden(self): pass")
     assert list(undocumented(tree.body)) == ["seen", "Box.open"]
 
 

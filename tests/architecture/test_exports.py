@@ -44,15 +44,11 @@ def test_unknown_name_lists_what_there_is() -> None:
 def modules_after(statement: str) -> set[str]:
     """Return the top-level modules a fresh interpreter has loaded after ``statement``."""
     code = f"{statement}\nimport sys\nprint(' '.join({{m.partition('.')[0] for m in sys.modules}}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "statement", ["import slhf", "import slhf.toy", "import slhf, slhf.types, slhf.errors"]
-)
+@pytest.mark.parametrize("statement", ["import slhf", "import slhf.toy", "import slhf, slhf.types, slhf.errors"])
 def test_light_rooms_load_no_framework(statement: str) -> None:
     loaded = modules_after(statement)
     assert "slhf" in loaded

@@ -74,8 +74,7 @@ def imported(tree: ast.AST) -> set[str]:
 
 def test_every_import_is_a_declared_dependency() -> None:
     declared = {
-        re.split(r"[^A-Za-z0-9_.-]", entry, maxsplit=1)[0].lower()
-        for entry in PROJECT["project"]["dependencies"]
+        re.split(r"[^A-Za-z0-9_.-]", entry, maxsplit=1)[0].lower() for entry in PROJECT["project"]["dependencies"]
     }
     used: dict[str, str] = {}
     for path in SOURCES:

@@ -60,3 +60,16 @@ def test_pages_are_finished() -> None:
     """A page that says nothing yet is not published."""
     short = [path.name for path in DOCS.rglob("*.md") if len(path.read_text(encoding="utf-8")) < 400]
     assert not short
+
+
+def test_the_recipe_shown_is_a_recipe(tmp_path: Path) -> None:
+    from slhf.runs.recipe import load_recipe
+
+    page = (DOCS / "reference" / "recipes.md").read_text(encoding="utf-8")
+    match = re.search(r"<!-- recipe -->\n```yaml\n(.*?)\n```", page, flags=re.DOTALL)
+    assert match
+    file = tmp_path / "shown.yaml"
+    file.write_text(match.group(1), encoding="utf-8")
+    recipe = load_recipe(file)
+    assert recipe.algorithm["kappa"] == 5.0
+    assert recipe.args["learning_rate"] == 1e-3

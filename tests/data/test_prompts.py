@@ -7,16 +7,15 @@ import doctest
 import pytest
 from datasets import Dataset
 
-from slhf.data import as_text, checked_prompts, helpsteer2, prompts
+from slhf.data import checked_prompts, helpsteer2
 from slhf.errors import InputError
 
 USER = {"role": "user", "content": "Hi"}
 REPLY = {"role": "assistant", "content": "Hello!"}
 
 
-@pytest.mark.parametrize("module", [prompts, helpsteer2])
-def test_docstring_examples(module):
-    result = doctest.testmod(module)
+def test_docstring_examples():
+    result = doctest.testmod(helpsteer2)
     assert result.attempted > 0
     assert result.failed == 0
 
@@ -78,13 +77,3 @@ def test_errors_name_the_source_also_for_a_data_set_object():
 def test_another_column_can_hold_the_prompts():
     data = checked_prompts([{"question": "one", "prompt": "not this"}], column="question")
     assert list(data) == [{"prompt": "one"}]
-
-
-def test_as_text():
-    assert as_text("plain") == "plain"
-    assert as_text([USER]) == "Hi"
-    system = {"role": "system", "content": "Be kind."}
-    assert (
-        as_text([system, USER, REPLY, USER])
-        == "System: Be kind.\n\nUser: Hi\n\nAssistant: Hello!\n\nUser: Hi"
-    )

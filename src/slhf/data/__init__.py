@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from slhf.data.loader import load_prompts
-from slhf.data.prompts import as_text, checked_prompts
+from slhf.data.loader import UnreachableError, load_prompts
+from slhf.data.prompts import checked_prompts
 from slhf.data.splits import split_by_hash
 
-__all__ = ["as_text", "checked_prompts", "load_prompts", "split_by_hash"]
+__all__ = ["UnreachableError", "checked_prompts", "load_prompts", "split_by_hash"]

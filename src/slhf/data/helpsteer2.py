@@ -33,9 +33,7 @@ def messages(prompt: str) -> list[dict[str, str]]:
     """
     first, *rest = _TURN.split(prompt)
     turns = [{"role": "user", "content": first}] if first.strip() else []
-    turns += [
-        {"role": role.lower(), "content": text} for role, text in zip(rest[::2], rest[1::2], strict=True)
-    ]
+    turns += [{"role": role.lower(), "content": text} for role, text in zip(rest[::2], rest[1::2], strict=True)]
     if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"].strip():
         turns.pop()
     return turns

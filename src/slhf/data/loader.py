@@ -23,6 +23,10 @@ EMBEDDED = ("toy", "stories")
 """Data sets that come with the package."""
 
 
+class UnreachableError(InputError):
+    """A data set of the hub cannot be reached from this machine, or is not there."""
+
+
 def load_prompts(
     source: str | Path,
     split: str | None = None,
@@ -52,6 +56,7 @@ def load_prompts(
     Raises:
         InputError: nothing of that name can be loaded, or its rows are no prompts; the
             message names the file and the row.
+        UnreachableError: a name of the hub's form, owner/name, that cannot be loaded.
     """
     name = str(source)
     if limit is not None and limit < 1:
@@ -86,9 +91,7 @@ def _open(name: str, split: str | None) -> tuple[Dataset, bool]:
     if path.suffix in FORMATS and (path.is_file() or not path.exists()):
         return _read_file(path), False
     if path.is_file():
-        raise InputError(
-            f"{name}: cannot read a file ending in {path.suffix!r}; known are {', '.join(FORMATS)}"
-        )
+        raise InputError(f"{name}: cannot read a file ending in {path.suffix!r}; known are {', '.join(FORMATS)}")
     return _read_named(path if path.is_dir() else name, split)
 
 
@@ -121,15 +124,14 @@ def _read_named(source: str | Path, split: str | None) -> tuple[Dataset, bool]:
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
     name = helpsteer2.HUB_NAME if source == "helpsteer2" else str(source)
-    saved = isinstance(source, Path) and any(
-        (source / f).is_file() for f in ("state.json", "dataset_dict.json")
-    )
+    saved = isinstance(source, Path) and any((source / f).is_file() for f in ("state.json", "dataset_dict.json"))
     with _quiet():
         try:
             found = load_from_disk(name) if saved else load_dataset(name)
         except Exception as error:  # the hub's errors share no base
             where = "the folder cannot be read" if isinstance(source, Path) else _unreachable(name)
-            raise InputError(f"no data set {name!r}: {where} ({type(error).__name__}: {error})") from error
+            kind = UnreachableError if not isinstance(source, Path) and name.count("/") == 1 else InputError
+            raise kind(f"no data set {name!r}: {where} ({type(error).__name__}: {error})") from error
     if isinstance(found, Dataset):
         return found, False
     assert isinstance(found, DatasetDict)  # streaming is not asked for

@@ -1,4 +1,4 @@
-"""What a prompt is: text or a conversation; the checks it passes, and how a person reads it."""
+"""What a prompt may be, text or a conversation, and the checks it passes."""
 
 from __future__ import annotations
 
@@ -6,31 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slhf.errors import InputError, suggestion
-from slhf.types import Prompt
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 _OTHER_NAMES = ("prompts", "question", "questions", "instruction", "instructions", "query", "input", "text")
 _ROLES = ("system", "user", "assistant", "tool")
-
-
-def as_text(prompt: Prompt) -> str:
-    r"""Return a prompt as a person would read it: text as it is, a conversation turn by turn.
-
-    A conversation of one user turn is that turn's text.
-
-    >>> as_text([{"role": "user", "content": "Hi"}])
-    'Hi'
-    >>> as_text([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},
-    ...          {"role": "user", "content": "Sing."}])
-    'User: Hi\n\nAssistant: Yes?\n\nUser: Sing.'
-    """
-    if isinstance(prompt, str):
-        return prompt
-    if len(prompt) == 1:
-        return prompt[0]["content"]
-    return "\n\n".join(f"{turn['role'].capitalize()}: {turn['content']}" for turn in prompt)
 
 
 def checked_prompts(
@@ -59,9 +40,7 @@ def checked_prompts(
         raise InputError(f"{source} has no rows")
     if column not in data.column_names:
         near = suggestion(column, data.column_names) or _alias(data.column_names)
-        raise InputError(
-            f"{source} has no column {column!r}; it has {', '.join(map(repr, data.column_names))}.{near}"
-        )
+        raise InputError(f"{source} has no column {column!r}; it has {', '.join(map(repr, data.column_names))}.{near}")
     if column != "prompt":
         if "prompt" in data.column_names:
             data = data.remove_columns("prompt")
@@ -104,9 +83,7 @@ def _check(prompt: Any, where: str) -> None:
     if prompt is None:
         raise InputError(f"{where}: there is no prompt")
     if not isinstance(prompt, Sequence):
-        raise InputError(
-            f"{where}: a prompt is text or a list of messages, got {type(prompt).__name__} {prompt!r}"
-        )
+        raise InputError(f"{where}: a prompt is text or a list of messages, got {type(prompt).__name__} {prompt!r}")
     if not prompt:
         raise InputError(f"{where}: the conversation has no turns")
     for turn, message in enumerate(prompt):
@@ -114,8 +91,7 @@ def _check(prompt: Any, where: str) -> None:
     last = prompt[-1]["role"]
     if last != "user":
         raise InputError(
-            f"{where}: the conversation ends with a turn of role {last!r}; the last turn of a prompt must be "
-            f"the user's"
+            f"{where}: the conversation ends with a turn of role {last!r}; the last turn of a prompt must be the user's"
         )
     if not prompt[-1]["content"].strip():
         raise InputError(f"{where}: the last user turn is empty")
@@ -126,11 +102,8 @@ def _check_turn(message: Any, where: str) -> None:
         raise InputError(f"{where}: a message is a dict with 'role' and 'content', got {message!r}")
     if message["role"] not in _ROLES:
         near = suggestion(str(message["role"]), _ROLES)
-        raise InputError(
-            f"{where}: unknown role {message['role']!r}; the roles are {', '.join(_ROLES)}.{near}"
-        )
+        raise InputError(f"{where}: unknown role {message['role']!r}; the roles are {', '.join(_ROLES)}.{near}")
     if not isinstance(message["content"], str):
         raise InputError(
-            f"{where}: the content of a message is text, got {type(message['content']).__name__} "
-            f"{message['content']!r}"
+            f"{where}: the content of a message is text, got {type(message['content']).__name__} {message['content']!r}"
         )

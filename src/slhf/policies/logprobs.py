@@ -34,7 +34,8 @@ class Head:
 
     def log_softmax(self, hidden: Tensor) -> Tensor:
         """Return log softmax(logits / T) of a chunk, (n, V), in float32 at least."""
-        logits = F.linear(hidden, self.weight, self.bias).to(_wide(hidden))
+        # accelerate hands bf16 outputs back as float32; the head multiplies in its own precision
+        logits = F.linear(hidden.to(self.weight.dtype), self.weight, self.bias).to(_wide(hidden))
         if self.temperature != 1.0:
             logits = logits.div_(self.temperature)
         return logits.sub_(logits.logsumexp(dim=-1, keepdim=True))

@@ -31,6 +31,11 @@ class Annotator:
     score: Callable[[str, str, Mapping[str, Any]], int]
     higher_is_better: bool
 
+    @property
+    def lower_is_better(self) -> bool:
+        """The opposite of ``higher_is_better``."""
+        return not self.higher_is_better
+
     def utility(self, prompt: str, response: str, columns: Mapping[str, Any]) -> int:
         """Return the score with the sign that makes more better."""
         score = self.score(prompt, response, columns)

@@ -45,11 +45,11 @@ class Settings:
     """
 
     hidden: int = 128
-    layers: int = 3
+    layers: int = 2
     heads: int = 4
-    reading_steps: int = 900
-    chatting_steps: int = 1500
-    batch: int = 64
+    reading_steps: int = 600
+    chatting_steps: int = 1200
+    batch: int = 48
     learning_rate: float = 3e-3
     tokenizer_texts: int = 6000
     threads: int = 2
@@ -115,19 +115,22 @@ def conversation(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str
 
 
 def fit(
-    model: LlamaForCausalLM, draw: Callable[[], Example], steps: int, settings: Settings, report: Callable[[str], None]
+    model: LlamaForCausalLM,
+    draw: Callable[[], Example],
+    steps: int,
+    settings: Settings,
+    report: Callable[[str], None],
 ) -> None:
     """Minimise the next-token loss of what ``draw`` yields, by AdamW on a cosine schedule."""
     model.train()
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
     )
-    for step in range(steps):
-        warm = min(1.0, (step + 1) / 50)
+    for step, batch in enumerate(_batches(draw, steps, settings.batch)):
+        share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * warm * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        ids, labels = _collate([draw() for _ in range(settings.batch)], int(model.config.pad_token_id or 0))
-        loss = model(input_ids=ids, labels=labels, use_cache=False).loss
+            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 50) * share
+        loss = _loss(model, *_collate(batch, int(model.config.pad_token_id or 0)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -137,15 +140,30 @@ def fit(
     model.eval()
 
 
+def _batches(draw: Callable[[], Example], steps: int, size: int, ahead: int = 8) -> Iterator[list[Example]]:
+    """Yield ``steps`` batches; examples of like length go together, so that little is padding."""
+    for start in range(0, steps, ahead):
+        drawn = sorted((draw() for _ in range(size * ahead)), key=lambda example: len(example[0]))
+        batches = [drawn[i : i + size] for i in range(0, len(drawn), size)]
+        # A fixed stride mixes short and long without a draw of its own.
+        yield from [batches[(5 * i) % ahead] for i in range(min(ahead, steps - start))]
+
+
+def _loss(model: LlamaForCausalLM, ids: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
+    """Return the mean negative log-probability of the learnt tokens; logits nowhere else."""
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    wanted = learnt[:, 1:]
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), ids[:, 1:][wanted])
+
+
 def _collate(examples: Sequence[Example], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(ids) for ids, _ in examples)
     ids = torch.full((len(examples), width), pad)
-    labels = torch.full((len(examples), width), -100)
-    for i, (tokens, learnt) in enumerate(examples):
-        row = torch.tensor(tokens)
-        ids[i, : len(tokens)] = row
-        labels[i, : len(tokens)] = torch.where(torch.tensor(learnt), row, torch.tensor(-100))
-    return ids, labels
+    learnt = torch.zeros((len(examples), width), dtype=torch.bool)
+    for i, (tokens, marks) in enumerate(examples):
+        ids[i, : len(tokens)] = torch.tensor(tokens)
+        learnt[i, : len(tokens)] = torch.tensor(marks)
+    return ids, learnt
 
 
 def train(

@@ -1,0 +1,274 @@
+"""A recipe: everything that makes a run, as one file of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+import slhf
+from slhf.errors import InputError, suggestion
+from slhf.runs.strict import long_form, override, read_yaml, typed
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which prompts to train and to evaluate on.
+
+    Attributes:
+        train: a data set as ``load_prompts`` names it.
+        eval: the held-out prompts; the same data set if None.
+        train_split: its training part; None is "train", or all of a local file if ``eval`` is another.
+        eval_split: its held-out part; None is "held_out", or all of a local file that ``eval`` names.
+        train_limit: at most so many training prompts.
+        eval_limit: at most so many held-out prompts.
+        prompt_column: the column that holds the prompts.
+        held_out: expected share of held-out prompts where the data set has no splits.
+        seed: of that split.
+    """
+
+    train: str
+    eval: str | None = None
+    train_split: str | None = None
+    eval_split: str | None = None
+    train_limit: int | None = None
+    eval_limit: int | None = 200
+    prompt_column: str = "prompt"
+    held_out: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """Who prefers: a judge that comes with the package, or one of the user's.
+
+    With neither, the recipe leaves the judge to whoever runs it; see ``given``.
+
+    Attributes:
+        name: a judge of ``slhf.judges.JUDGES``.
+        callable: ``package.module:name`` or ``file.py:name``, see ``slhf.judges.imported_judge``.
+        soft: σ of the difference of rewards in place of hard votes; panels only.
+    """
+
+    name: str | None = None
+    callable: str | None = None
+    soft: bool | None = None
+
+    @property
+    def given(self) -> bool:
+        """True if there is a judge; a recipe may leave it to the override ``judge.callable=…``."""
+        return self.name is not None or self.callable is not None
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """A low-rank adapter.
+
+    Attributes:
+        r: rank.
+        alpha: scale of the update is alpha / r.
+        dropout: share of adapter inputs dropped in training.
+        target_modules: names of the layers it goes on; "all-linear" is all but the head.
+    """
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: str | list[str] = "all-linear"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run's settings, checked.
+
+    Attributes:
+        source: the file they came from, for error messages.
+        name: names the run's default folder.
+        model: ``toy``, a path, or a hub name.
+        data: prompts.
+        judge: who prefers.
+        algorithm: ``name`` and the algorithm's own settings.
+        lora: the adapter, or None to train all weights.
+        args: the settings of ``GameArguments`` that were given; all others keep their defaults.
+        model_config: the model's architecture, for ``--dry-run`` where its files are out of reach.
+        description: for people.
+        output: the run's folder; ``runs/NAME`` if None.
+    """
+
+    source: str
+    name: str
+    model: str
+    data: DataSettings
+    judge: JudgeSettings
+    algorithm: dict[str, Any]
+    lora: LoraSettings | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+    model_config: dict[str, Any] | None = None
+    description: str = ""
+    output: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as they are kept beside a run: all but where they came from and go to."""
+        values = dataclasses.asdict(self)
+        del values["source"], values["output"]
+        return values
+
+    def as_yaml(self) -> str:
+        """Return the settings as a recipe file that makes the same run again."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True, width=100)
+
+
+RUN_DECIDES = ("output_dir", "resume_from_checkpoint", "disable_tqdm", "do_train", "do_eval", "do_predict")
+"""Arguments a recipe may not set, because the run sets them."""
+
+
+def algorithms() -> dict[str, type]:
+    """Return the algorithms a recipe may name."""
+    from slhf.algorithms import StackelbergGDA
+
+    return {"stackelberg_gda": StackelbergGDA}
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the recipes that come with the package, by name."""
+    package = Path(slhf.__file__).parent
+    for folder in (package / "recipes", package.parents[1] / "recipes"):  # installed; a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def load_recipe(name: str | Path, overrides: Collection[str] = ()) -> Recipe:
+    """Read a recipe and check every setting in it.
+
+    Args:
+        name: a file, or the name of a recipe that comes with the package.
+        overrides: ``key.sub=value`` assignments, applied before the check.
+
+    Raises:
+        InputError: no such file or recipe, an unknown setting, or a value of the wrong type or
+            range; the message names the file and the key.
+    """
+    path = find_recipe(name)
+    return parse_recipe(override(read_yaml(path), overrides), str(path))
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Return the file of a recipe given by path or by the name of one that comes with the package.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise InputError(
+        f"there is no recipe {str(name)!r}: no file {path.resolve()}, and the recipes that come with the "
+        f"package are {', '.join(shipped)}.{suggestion(str(name), shipped)}"
+    )
+
+
+def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
+    """Check the settings of a recipe.
+
+    Args:
+        values: the recipe as a mapping.
+        source: where it came from, for error messages.
+
+    Raises:
+        InputError: a setting is missing, unknown, or of the wrong type or range.
+    """
+    hints = get_type_hints(Recipe)
+    del hints["source"]
+    plain = {key: hints[key] for key in ("name", "model", "description", "output")}
+    sections = {key: hint for key, hint in hints.items() if key not in plain}
+    start = f"{source}: "
+    for key in ("model", "data", "judge"):
+        if values.get(key) is None:
+            raise InputError(f"{start}the setting {key!r} is missing; a recipe needs a model, data and a judge")
+    unchecked = dict.fromkeys(sections, Any)
+    known = typed(values, plain | unchecked, start)
+    try:
+        parts = {key: long_form(key, known[key]) for key in sections if known.get(key) is not None}
+    except InputError as error:
+        raise InputError(f"{start}{error}") from error
+    recipe = Recipe(
+        source=source,
+        name=known.get("name") or Path(source).stem,
+        model=known["model"],
+        description=known.get("description", ""),
+        output=known.get("output"),
+        data=_section(DataSettings, parts["data"], f"{start}data."),
+        judge=_judge(parts["judge"], f"{start}judge."),
+        algorithm=_algorithm(parts.get("algorithm", {}), f"{start}algorithm."),
+        lora=_section(LoraSettings, parts["lora"], f"{start}lora.") if "lora" in parts else None,
+        args=_arguments(parts.get("args", {}), f"{start}args."),
+        model_config=parts.get("model_config"),
+    )
+    _check_ranges(recipe, start)
+    return recipe
+
+
+def _section(kind: Any, values: Mapping[str, Any], where: str) -> Any:
+    checked = typed(values, get_type_hints(kind), where)
+    for item in dataclasses.fields(kind):
+        if item.default is dataclasses.MISSING and item.name not in checked:
+            raise InputError(f"{where}{item.name}: this setting is missing")
+    return kind(**checked)
+
+
+def _judge(values: Mapping[str, Any], where: str) -> JudgeSettings:
+    judge = _section(JudgeSettings, values, where)
+    if judge.name is not None and judge.callable is not None:
+        raise InputError(f"{where[:-1]}: give either a name or a callable, not both; got {dict(values)}")
+    return judge
+
+
+def _algorithm(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    name = values.get("name", "stackelberg_gda")
+    known = algorithms()
+    if name not in known:
+        raise InputError(
+            f"{where}name: there is no algorithm {name!r}; known: {', '.join(known)}.{suggestion(str(name), known)}"
+        )
+    kind = known[name]
+    settings = typed({k: v for k, v in values.items() if k != "name"}, get_type_hints(kind), where)
+    try:
+        algorithm = kind(**settings)
+    except InputError as error:
+        raise InputError(f"{where}{error}") from error
+    return {"name": name, **dataclasses.asdict(algorithm)}
+
+
+def _arguments(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    from slhf.training import GameArguments
+
+    for key in RUN_DECIDES:
+        if key in values:
+            remedy = "use output: or --output" if key == "output_dir" else "leave it out"
+            raise InputError(f"{where}{key}: the run decides this; {remedy}")
+    hints = {f.name: get_type_hints(GameArguments)[f.name] for f in dataclasses.fields(GameArguments) if f.init}
+    return typed(values, {k: v for k, v in hints.items() if k not in RUN_DECIDES}, where)
+
+
+def _check_ranges(recipe: Recipe, start: str) -> None:
+    data, lora = recipe.data, recipe.lora
+    checks = [
+        ("data.train_limit", data.train_limit is None or data.train_limit >= 1, "must be at least 1"),
+        ("data.eval_limit", data.eval_limit is None or data.eval_limit >= 2, "must be at least 2"),
+        ("data.held_out", 0 < data.held_out < 1, "must lie between 0 and 1"),
+        ("lora.r", lora is None or lora.r >= 1, "must be at least 1"),
+        ("lora.alpha", lora is None or lora.alpha > 0, "must be positive"),
+        ("lora.dropout", lora is None or 0 <= lora.dropout < 1, "must lie in [0, 1)"),
+    ]
+    for key, good, complaint in checks:
+        if not good:
+            section, name = key.split(".")
+            raise InputError(f"{start}{key}: {complaint}, got {getattr(getattr(recipe, section), name)!r}")

@@ -1,0 +1,131 @@
+"""Settings read strictly: every key known, every value of the declared type, every error with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from slhf.errors import InputError, suggestion
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Reads YAML and refuses a key that stands twice, of which plain YAML keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        InputError: no such file, not YAML, a key twice, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    try:
+        values = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a recipe is a mapping of settings, got {type(values).__name__}")
+    return values
+
+
+def override(values: dict[str, Any], assignments: Collection[str]) -> dict[str, Any]:
+    """Return ``values`` with ``key.sub=value`` assignments applied; the values are read as YAML.
+
+    A section given in short, ``judge: toy`` say, becomes its long form ``judge: {name: toy}``
+    before something inside it is set.
+
+    Raises:
+        InputError: an assignment that is not of that form.
+    """
+    result = dict(values)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = path.split(".")
+        if not equals or not all(keys):
+            raise InputError(f"override {assignment!r} is not of the form key.sub=value, args.learning_rate=1e-4 say")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"override {assignment!r}: the value is not valid YAML: {error}") from error
+        here = result
+        for key in keys[:-1]:
+            inner = here.get(key)
+            here[key] = dict(inner) if isinstance(inner, Mapping) else long_form(key, inner)
+            here = here[key]
+        here[keys[-1]] = value
+    return result
+
+
+SHORT_FORMS = {"judge": "name", "data": "train", "algorithm": "name"}
+"""Sections that may be given as one word, and which key of the section the word is."""
+
+
+def long_form(section: str, value: Any) -> dict[str, Any]:
+    """Return a section as a mapping, also where it was given as one word or not at all."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str) and section in SHORT_FORMS:
+        return {SHORT_FORMS[section]: value}
+    raise InputError(f"{section}: expected a section of settings, got {value!r}")
+
+
+def typed(values: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check a section's keys and types.
+
+    Args:
+        values: the section as read.
+        hints: known keys and their types.
+        where: file and section, the start of every error message.
+
+    Returns:
+        The same keys with values of the declared types; "1e-5", text in YAML, becomes a float.
+
+    Raises:
+        InputError: an unknown key, with a suggestion; or a value of the wrong type.
+    """
+    result = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise InputError(
+                f"{where}{key}: there is no such setting.{suggestion(str(key), hints)} "
+                f"Known here: {', '.join(sorted(hints))}"
+            )
+        result[key] = _typed(value, hints[key], f"{where}{key}")
+    return result
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    complaint = f"{where}: expected {_words(hint)}, got {type(value).__name__} {value!r}"
+    if value is None and hint is not Any and NoneType not in get_args(hint):
+        raise InputError(complaint)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hint)
+    try:
+        return parser.parse_object({"value": value}).value
+    except Exception as error:  # the library's own errors quote its parser, not the recipe
+        raise InputError(complaint) from error
+
+
+def _words(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
