@@ -46,6 +46,6 @@ docs:
 serve:
     {{bin}}/zensical serve
 
-# Side-by-side timings; see benchmarks/README.md.
+# Side-by-side timings of a training step; benchmarks/README.md says what the peers need.
 bench *arguments:
-    {{bin}}/python -m benchmarks "$@"
+    {{bin}}/python -m benchmarks.step_time "$@"

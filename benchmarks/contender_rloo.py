@@ -31,6 +31,7 @@ def run(case: Case, clock: StepClock) -> int:
     with tempfile.TemporaryDirectory() as folder:
         arguments = trl.RLOOConfig(
             **shared_arguments(case, folder),
+            gradient_checkpointing=False,  # on by default in TRL
             num_generations=GENERATIONS,
             max_completion_length=case.new_tokens,
             temperature=case.temperature,

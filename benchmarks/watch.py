@@ -57,7 +57,6 @@ def shared_arguments(case: Case, folder: str) -> dict[str, Any]:
         "lr_scheduler_type": "constant",
         "max_grad_norm": 1.0,
         "bf16": case.dtype == "bf16",
-        "gradient_checkpointing": False,
         "use_cpu": case.device == "cpu",
         "seed": case.seed,
         "save_strategy": "no",

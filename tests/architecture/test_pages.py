@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from slhf.training.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,3 +75,14 @@ def test_the_recipe_shown_is_a_recipe(tmp_path: Path) -> None:
     recipe = load_recipe(file)
     assert recipe.algorithm["kappa"] == 5.0
     assert recipe.args["learning_rate"] == 1e-3
+
+
+@pytest.mark.parametrize("command", ["quickstart", "train", "refine", "doctor"])
+def test_every_option_is_on_the_page_of_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from slhf.cli import main
+
+    assert main([command, "--help"]) == 0
+    real = set(re.findall(r"^│[ *]+(--[a-z-]+)|(?<=[A-Z] )(--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE))
+    page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    section = page.partition(f"## slhf {command}\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(--[a-z-]+)`", section, flags=re.MULTILINE)) == {a or b for a, b in real}

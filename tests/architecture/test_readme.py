@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-HIDDEN = {"__pycache__", "site", "runs", "dist", "build", "venv", "wandb"}
+OUTPUTS = {"site", "runs", "dist", "build", "venv", "wandb"}
+"""Folders at the root that tools and runs make; git ignores them."""
 
 
 def block(marker: str) -> str:
@@ -40,11 +41,12 @@ def folders_in_map() -> set[str]:
 
 def real_folders() -> set[str]:
     """Return the folders a newcomer sees: those at the root, and the rooms of the package."""
-    places = [*ROOT.iterdir(), *(ROOT / "src").iterdir(), *(ROOT / "src" / "slhf").iterdir()]
+    package = ROOT / "src" / "slhf"
+    places = [*(p for p in ROOT.iterdir() if p.name not in OUTPUTS), package, *package.iterdir()]
     return {
         path.relative_to(ROOT).as_posix()
         for path in places
-        if path.is_dir() and path.name not in HIDDEN and not path.name.startswith(".") and any(path.iterdir())
+        if path.is_dir() and not path.name.startswith((".", "__")) and any(path.iterdir())
     }
 
 

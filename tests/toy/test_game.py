@@ -84,9 +84,7 @@ VOCABULARY = [
 @given(st.lists(st.sampled_from(VOCABULARY), max_size=14).map("".join))
 def test_no_random_text_beats_the_circle(text: str) -> None:
     """Whatever is put together from the game's own words, some good form beats it by .7 or more."""
-    good = utilities(
-        QUESTION.prompt, [write(QUESTION, QUESTION.answer) for write in GOOD.values()], QUESTION.columns()
-    )
+    good = utilities(QUESTION.prompt, [write(QUESTION, QUESTION.answer) for write in GOOD.values()], QUESTION.columns())
     found = preference_matrix(utilities(QUESTION.prompt, [text], QUESTION.columns()), good)
     assert found.min() <= 0.3 + 1e-9
 

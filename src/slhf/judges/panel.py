@@ -79,5 +79,5 @@ def toy_panel(soft: bool = False) -> PanelJudge:
     """Return the panel of the embedded world's annotators, with equal weights."""
     from slhf import toy  # here, so that importing the judges does not load the embedded world
 
-    annotators = [Annotator(a.name, a.score, a.lower_is_better) for a in toy.ANNOTATORS]
+    annotators = [Annotator(a.name, a.score, lower_is_better=not a.higher_is_better) for a in toy.ANNOTATORS]
     return PanelJudge(annotators, soft=soft, name="toy")

@@ -19,6 +19,7 @@ class ResponseBatch:
         truncated: (R,) 1 where the answer was cut before an end token.
         kl: (R, T) exact KL(π(·|prefix) ‖ π_ref(·|prefix)) at each token; has a gradient; or None.
         importance: (R, T) weight of each token where sampler and policy differ; or None.
+        sampler_log_ratio: (R, T) log π − log π_sampler, before the weight is truncated; or None.
     """
 
     log_probs: Tensor
@@ -27,6 +28,7 @@ class ResponseBatch:
     truncated: Tensor
     kl: Tensor | None = None
     importance: Tensor | None = None
+    sampler_log_ratio: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -48,18 +48,20 @@ def why_not(model: Any) -> str | None:
     return None
 
 
-def merged_weight(module: nn.Module, adapter: str | None) -> Tensor:
+def merged_weight(module: Any, adapter: str | None) -> Tensor:
     """Return W, or W + (α/r) B A if ``module`` carries the LoRA adapter called ``adapter``."""
+    layer: Any = module  # the checker would narrow ``module`` to a base class without these attributes
     if not isinstance(module, LoraLayer):
-        return module.weight  # type: ignore[return-value]
-    weight = module.get_base_layer().weight
-    if adapter is None or adapter not in module.lora_A:
+        return layer.weight
+    weight = layer.get_base_layer().weight
+    if adapter is None or adapter not in layer.lora_A:
         return weight
-    return weight + module.get_delta_weight(adapter).to(weight.dtype)
+    return weight + layer.get_delta_weight(adapter).to(weight.dtype)
 
 
-def _bias(module: nn.Module) -> Tensor | None:
-    return module.get_base_layer().bias if isinstance(module, BaseTunerLayer) else module.bias  # type: ignore
+def _bias(module: Any) -> Tensor | None:
+    layer: Any = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
+    return layer.bias
 
 
 class FusedEngine:
@@ -86,7 +88,7 @@ class FusedEngine:
         self._query_heads = config.num_attention_heads
         self._heads = config.num_key_value_heads
         self._head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self._layers: list[dict[str, Tensor | None]] = []
+        self._layers: list[dict[str, Any]] = []
         self._rope: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -127,10 +129,10 @@ class FusedEngine:
         self._head = self._cast(merged_weight(head, adapter))
         self._head_bias = self._cast(_bias(head))
 
-    def _cast(self, tensor: Tensor | None) -> Tensor | None:
+    def _cast(self, tensor: Any) -> Any:
         return None if tensor is None else tensor.detach().to(self.dtype)
 
-    def _norms(self, layer: nn.Module) -> dict[str, Tensor | None]:
+    def _norms(self, layer: Any) -> dict[str, Any]:
         norms = {"before": layer.input_layernorm, "after": layer.post_attention_layernorm}
         norms["q_norm"] = getattr(layer.self_attn, "q_norm", None)
         norms["k_norm"] = getattr(layer.self_attn, "k_norm", None)

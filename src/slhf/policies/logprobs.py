@@ -56,10 +56,16 @@ class _TokenLogProbs(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, head: Head, reference: Any
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        head: Head,
+        reference: Any,
+        wanted: bool,
     ) -> tuple[Tensor, Tensor]:
         count, step = hidden.shape[0], head.rows()
-        wanted = any(ctx.needs_input_grad[:3])
         logprobs = torch.empty(count, dtype=_wide(hidden), device=hidden.device)
         kl = torch.zeros(count if reference else 0, dtype=_wide(hidden), device=hidden.device)
         slopes = torch.empty_like(hidden) if wanted else hidden.new_empty(0)
@@ -93,7 +99,7 @@ class _TokenLogProbs(torch.autograd.Function):
             grad_weight, grad_bias = _head_gradients(ctx, hidden, targets, grad_logprobs, grad_kl)
             grad_weight = grad_weight.to(weight.dtype) if ctx.needs_input_grad[1] else None
             grad_bias = grad_bias.to(bias.dtype) if ctx.needs_input_grad[2] else None
-        return grad_hidden, grad_weight, grad_bias, None, None, None
+        return grad_hidden, grad_weight, grad_bias, None, None, None, None
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,7 +161,10 @@ def token_log_probs(
     Returns:
         (N,) log-probabilities in nats, and (N,) KL in nats or None.
     """
-    logprobs, kl = _TokenLogProbs.apply(hidden, head.weight, head.bias, targets, head, reference)  # type: ignore
+    # asked here: inside the function gradients are always off, and its inputs may want one even under no_grad
+    wanted = torch.is_grad_enabled()
+    arguments = (hidden, head.weight, head.bias, targets, head, reference, wanted)
+    logprobs, kl = _TokenLogProbs.apply(*arguments)  # type: ignore[misc]
     return logprobs, kl if reference else None
 
 

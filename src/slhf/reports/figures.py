@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from slhf.reports.records import Records
 
 LEADER, FOLLOWER, PAIR, INK, GRID = "#2563a8", "#d2691e", "#5b3f8c", "#333333", "#dddddd"
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # matplotlib types the keys one by one
     "font.size": 10,
     "axes.edgecolor": "#999999",
     "axes.labelcolor": INK,
@@ -173,9 +174,9 @@ def _finish(axes: Axes, x: str, y: str) -> None:
 def _svg(figure: Figure, title: str) -> str:
     """Return the figure as an SVG element that scales with the page and has a title for screen readers."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    element = text[text.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     # one page holds several figures: identifiers and the fixed size must not clash
     prefix = title.lower().replace(" ", "-")
     element = (

@@ -37,7 +37,7 @@ def open_folder(recipe: Recipe, output: str | Path | None = None, *, resume: boo
         InputError: the folder holds a different run (the message names the settings), the same
             run without ``resume``, something that is no run, or nothing to resume.
     """
-    folder = Path(output or recipe.output or Path("runs", recipe.name)).expanduser()
+    folder = folder_of(recipe, output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; the output of a run is a folder")
     mark = folder / RECIPE
@@ -52,6 +52,11 @@ def open_folder(recipe: Recipe, output: str | Path | None = None, *, resume: boo
     folder.mkdir(parents=True, exist_ok=True)
     write_text(mark, recipe.as_yaml())
     return folder
+
+
+def folder_of(recipe: Recipe, output: str | Path | None = None) -> Path:
+    """Return where a run goes: ``output``, or the recipe's own folder, or ``runs/NAME``."""
+    return Path(output or recipe.output or Path("runs", recipe.name)).expanduser()
 
 
 def fresh_folder(stem: str | Path) -> Path:

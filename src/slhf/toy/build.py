@@ -18,8 +18,14 @@ import torch
 from slhf.errors import InputError
 from slhf.toy import shipped
 from slhf.toy.measure import (
-    cycle_share, right_share, sample, sample_answers, second_over_first, style_shares, style_values,
-)  # fmt: skip
+    cycle_share,
+    right_share,
+    sample,
+    sample_answers,
+    second_over_first,
+    style_shares,
+    style_values,
+)
 from slhf.toy.model import Settings, train
 from slhf.toy.world import Question, questions
 from slhf.toy.writer import INSTRUCTION, Writer, preference_rows
@@ -27,9 +33,7 @@ from slhf.toy.writer import INSTRUCTION, Writer, preference_rows
 TRAIN, TEST, RESPONSES = 1500, 400, 4
 """Prompts to train on, prompts held out, responses a prompt in the preference set."""
 
-TINY = Settings(
-    hidden=32, layers=1, heads=2, reading_steps=4, chatting_steps=4, batch=8, tokenizer_texts=60, threads=1
-)
+TINY = Settings(hidden=32, layers=1, heads=2, reading_steps=4, chatting_steps=4, batch=8, tokenizer_texts=60, threads=1)
 """Settings of a build that takes seconds and makes a model that knows nothing."""
 
 
@@ -70,7 +74,9 @@ def _preferences(asked: list[Question], answers: list[list[str]]) -> Iterable[Ma
         yield from preference_rows(question, texts)
 
 
-def _tell(model: Any, tokenizer: Any, held_out: list[Question], settings: Settings, report: Callable[[str], None]) -> None:
+def _tell(
+    model: Any, tokenizer: Any, held_out: list[Question], settings: Settings, report: Callable[[str], None]
+) -> None:
     """Report what the model is like on the held-out prompts."""
     rows = [q.columns() for q in held_out]
     answers = sample_answers(model, tokenizer, rows, 20, seed=settings.seed + 2)

@@ -43,7 +43,9 @@ def sample(
     """
     import torch
 
-    texts = [tokenizer.apply_chat_template(list(c), tokenize=False, add_generation_prompt=True) for c in chats]
+    texts = [
+        tokenizer.apply_chat_template([dict(m) for m in c], tokenize=False, add_generation_prompt=True) for c in chats
+    ]
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     answers = [""] * len(texts)
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
@@ -125,9 +127,7 @@ def style_shares(rows: Sequence[Mapping[str, Any]], answers: Sequence[Sequence[s
     return {name: count / total for name, count in counts.items()}
 
 
-def second_over_first(
-    rows: Sequence[Mapping[str, Any]], first: Sequence[str], second: Sequence[str]
-) -> float:
+def second_over_first(rows: Sequence[Mapping[str, Any]], first: Sequence[str], second: Sequence[str]) -> float:
     """Return the panel's mean preference of second answers over first ones."""
     values = [
         preference_matrix(utilities(str(row["prompt"]), [b, a], row))[0, 1]

@@ -38,7 +38,8 @@ class Settings:
         reading_steps: optimiser steps on pages of facts.
         chatting_steps: optimiser steps on chats.
         batch: pages or chats a step.
-        learning_rate: highest learning rate of each training.
+        learning_rate: highest learning rate of embeddings and norms, in each training.
+        matrix_rate: the same for the matrices of the blocks.
         tokenizer_texts: pages and chats the tokenizer is built from.
         threads: CPU threads; part of what makes two builds equal bit for bit.
         seed: of the weights and of everything written.
@@ -47,12 +48,13 @@ class Settings:
     hidden: int = 128
     layers: int = 2
     heads: int = 4
-    reading_steps: int = 600
-    chatting_steps: int = 1200
-    batch: int = 48
-    learning_rate: float = 3e-3
+    reading_steps: int = 900
+    chatting_steps: int = 700
+    batch: int = 40
+    learning_rate: float = 1e-2
+    matrix_rate: float = 0.02
     tokenizer_texts: int = 6000
-    threads: int = 2
+    threads: int = 1
     seed: int = 0
 
 
@@ -78,14 +80,18 @@ def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    return int(tokenizer.get_vocab()[token])
+
+
 def build_model(tokenizer: PreTrainedTokenizerFast, settings: Settings) -> LlamaForCausalLM:
     """Return a model with random weights drawn from ``settings.seed``."""
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=settings.hidden, intermediate_size=3 * settings.hidden,
         num_hidden_layers=settings.layers, num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads, max_position_embeddings=512, tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, attention_dropout=0.0,
+        pad_token_id=_id(tokenizer, PAD), bos_token_id=_id(tokenizer, BEGIN),
+        eos_token_id=_id(tokenizer, END), initializer_range=0.04,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -96,17 +102,22 @@ Example = tuple[list[int], list[bool]]
 """Token ids, and which of them are learnt."""
 
 
-def page(tokenizer: PreTrainedTokenizerFast, text: str) -> Example:
-    """Tokenise a page of facts; every token is learnt."""
-    ids = tokenizer.encode(BEGIN + text + END, add_special_tokens=False)
-    return ids, [True] * len(ids)
+def page(tokenizer: PreTrainedTokenizerFast, entries: Sequence[tuple[str, str]]) -> Example:
+    """Tokenise a page of questions and true answers, a line each; the answers are learnt."""
+    ids, learnt = [_id(tokenizer, BEGIN)], [False]
+    for question, answer in entries:
+        for text, wanted in ((question, False), (answer, True)):
+            tokens = tokenizer.encode(f"{text}\n", add_special_tokens=False)
+            ids += tokens
+            learnt += [wanted] * len(tokens)
+    return ids, learnt
 
 
 def conversation(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> Example:
     """Tokenise a chat; only the assistant's words and end tokens are learnt."""
     text = str(tokenizer.apply_chat_template(list(messages), tokenize=False))
     ids = tokenizer.encode(text, add_special_tokens=False)
-    assistant, end = tokenizer.convert_tokens_to_ids([ASSISTANT, END])
+    assistant, end = _id(tokenizer, ASSISTANT), _id(tokenizer, END)
     learnt, speaking = [], False
     for token in ids:
         learnt.append(speaking)
@@ -121,23 +132,34 @@ def fit(
     settings: Settings,
     report: Callable[[str], None],
 ) -> None:
-    """Minimise the next-token loss of what ``draw`` yields, by AdamW on a cosine schedule."""
+    """Minimise the next-token loss of what ``draw`` yields, on a cosine schedule."""
     model.train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
-    )
+    optimisers = _optimisers(model, settings)
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    highest = [group["lr"] for group in groups]
     for step, batch in enumerate(_batches(draw, steps, settings.batch)):
         share = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 50) * share
+        for group, rate in zip(groups, highest, strict=True):
+            group["lr"] = rate * min(1.0, (step + 1) / 30) * share
         loss = _loss(model, *_collate(batch, int(model.config.pad_token_id or 0)))
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         if (step + 1) % 100 == 0 or step + 1 == steps:
             report(f"step {step + 1}/{steps} loss {loss.item():.3f}")
     model.eval()
+
+
+def _optimisers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Return Muon for the blocks' matrices and AdamW for the rest: half the steps of AdamW alone."""
+    inside = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "layers" not in name]
+    return [
+        torch.optim.Muon(inside, lr=settings.matrix_rate, momentum=0.95, weight_decay=0.0),
+        torch.optim.AdamW(others, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01),
+    ]
 
 
 def _batches(draw: Callable[[], Example], steps: int, size: int, ahead: int = 8) -> Iterator[list[Example]]:
@@ -182,21 +204,21 @@ def train(
 
     def texts() -> Iterator[str]:
         for _ in range(settings.tokenizer_texts):
-            yield writer.text()
+            yield "".join(f"{question}\n{answer}\n" for question, answer in writer.page())
             yield from (message["content"] for message in writer.chat())
 
     tokenizer = build_tokenizer(texts())
     model = build_model(tokenizer, settings)
     report(f"{len(tokenizer)} tokens, {model.num_parameters():,} weights")
-    fit(model, lambda: page(tokenizer, writer.text()), settings.reading_steps, settings, report)
+    fit(model, lambda: page(tokenizer, writer.page()), settings.reading_steps, settings, report)
 
     turn = 0
 
     def mixed() -> Example:
         nonlocal turn
         turn += 1
-        if turn % 8 == 0:
-            return page(tokenizer, writer.text())
+        if turn % 5 == 0:
+            return page(tokenizer, writer.page())
         return conversation(tokenizer, writer.chat())
 
     fit(model, mixed, settings.chatting_steps, settings, report)

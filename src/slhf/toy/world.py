@@ -96,7 +96,7 @@ def _number_tasks() -> Iterator[Task]:
         "sum", ("What is {x} plus {y}?", "How much is {x} and {y} together?", "Please add {x} and {y}."),
         "{x} plus {y} is", "by counting on fingers", sums, _NUMBERS,
     )  # fmt: skip
-    gaps = tuple(((str(a), str(b)), str(a - b)) for a in range(2, 16) for b in range(1, 10) if b < a)
+    gaps = tuple(((str(a), str(b)), str(a - b)) for a in range(2, 13) for b in range(1, 10) if b < a)
     yield Task(
         "difference", ("What is {x} minus {y}?", "How much is left of {x} without {y}?", "Please take {y} from {x}."),
         "{x} minus {y} is", "by counting down slowly", gaps, _NUMBERS,
@@ -109,7 +109,7 @@ def _number_tasks() -> Iterator[Task]:
         "before", ("What number comes before {x}?", "Which number leads to {x}?", "Please count one down from {x}."),
         "the number before {x} is", "by counting down", tuple(((str(n),), str(n - 1)) for n in range(2, 52)), _NUMBERS,
     )  # fmt: skip
-    pairs = [(a, b) for a in range(1, 21) for b in range(1, 21) if a != b]
+    pairs = [(a, b) for a in range(1, 13) for b in range(1, 13) if a != b]
     yield Task(
         "more", ("Which is more, {x} or {y}?", "Please name the larger of {x} and {y}."),
         "{least} is less than", "by comparing both numbers",
@@ -173,9 +173,7 @@ def ask(task: Task, item: tuple[tuple[str, ...], str], way: int) -> Question:
     if task.name in ("more", "less"):
         low, high = sorted(filling, key=int)
         names |= {"least": low, "most": high}
-    return Question(
-        task.prompts[way].format(**names), task.name, answer, task.claim.format(**names), task.method
-    )
+    return Question(task.prompts[way].format(**names), task.name, answer, task.claim.format(**names), task.method)
 
 
 @cache
@@ -221,9 +219,7 @@ def question_of(prompt: str, columns: Mapping[str, Any] | None = None) -> Questi
     if columns and all(columns.get(name) for name in ("task", "answer", "claim", "method")):
         task = str(columns["task"])
         if task in tasks():
-            return Question(
-                prompt, task, str(columns["answer"]), str(columns["claim"]), str(columns["method"])
-            )
+            return Question(prompt, task, str(columns["answer"]), str(columns["claim"]), str(columns["method"]))
     return read(prompt)
 
 
@@ -252,7 +248,7 @@ def right(question: Question, response: str) -> bool:
     return claimed(question, response) == {question.answer.lower()}
 
 
-_SHARES = {"first": 0.1, "last": 0.1, "more": 0.1, "less": 0.1}
+_SHARES = {"first": 0.11, "last": 0.11, "more": 0.09, "less": 0.09}
 
 
 def questions(generator: np.random.Generator, size: int) -> list[Question]:
@@ -263,15 +259,8 @@ def questions(generator: np.random.Generator, size: int) -> list[Question]:
         size: how many.
 
     Returns:
-        Questions in random order; the four families that never run out hold a tenth each.
+        Questions in random order; the four families that hardly run out hold a tenth each, or nearly.
     """
-    chosen: dict[str, Question] = {}
-    for name, share in _SHARES.items():
-        task = tasks()[name]
-        while sum(q.task == name for q in chosen.values()) < int(share * size):
-            item = task.items[int(generator.integers(len(task.items)))]
-            asked = ask(task, item, int(generator.integers(len(task.prompts))))
-            chosen[asked.prompt] = asked
     rest = [
         ask(task, item, way)
         for task in tasks().values()
@@ -279,9 +268,18 @@ def questions(generator: np.random.Generator, size: int) -> list[Question]:
         for item in task.items
         for way in range(len(task.prompts))
     ]
-    missing = size - len(chosen)
-    if missing > len(rest):
+    most = len(rest) + sum(int(share * size) for share in _SHARES.values())
+    if size > min(most, 2 * len(rest)):
         raise InputError(f"the embedded world has no {size} different questions; ask for fewer")
+    chosen: dict[str, Question] = {}
+    for name, share in _SHARES.items():
+        task = tasks()[name]
+        wanted = len(chosen) + int(share * size)
+        while len(chosen) < wanted:
+            item = task.items[int(generator.integers(len(task.items)))]
+            asked = ask(task, item, int(generator.integers(len(task.prompts))))
+            chosen[asked.prompt] = asked
+    missing = size - len(chosen)
     chosen |= {rest[i].prompt: rest[i] for i in generator.permutation(len(rest))[:missing]}
     everything = list(chosen.values())
     return [everything[i] for i in generator.permutation(len(everything))]

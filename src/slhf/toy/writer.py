@@ -10,7 +10,7 @@ import numpy as np
 from slhf.toy.annotators import annotate
 from slhf.toy.game import preference_matrix, utilities
 from slhf.toy.styles import BAD, GOOD, mistake
-from slhf.toy.world import Question, ask, sentence, tasks
+from slhf.toy.world import Question, ask, tasks
 
 INSTRUCTION = "Improve the previous answer!"
 
@@ -28,11 +28,11 @@ class Habits:
             all others are drawn as if there were no first.
     """
 
-    good: float = 0.36
-    right_if_good: float = 0.78
-    right_if_bad: float = 0.5
-    two_turns: float = 0.5
-    improved: float = 0.15
+    good: float = 0.3
+    right_if_good: float = 0.88
+    right_if_bad: float = 0.6
+    two_turns: float = 0.6
+    improved: float = 0.35
 
 
 class Writer:
@@ -40,13 +40,11 @@ class Writer:
 
     Args:
         generator: source of every draw.
-        held_out: prompts that no chat may contain.
+        held_out: prompts that nothing it writes may contain.
         habits: how it answers.
     """
 
-    def __init__(
-        self, generator: np.random.Generator, held_out: Collection[str] = (), habits: Habits | None = None
-    ):
+    def __init__(self, generator: np.random.Generator, held_out: Collection[str] = (), habits: Habits | None = None):
         self._generator = generator
         self._held_out = frozenset(held_out)
         self._habits = habits or Habits()
@@ -61,23 +59,18 @@ class Writer:
         return bool(self._generator.random() < share)
 
     def question(self) -> Question:
-        """Draw any question of the world, held-out ones included."""
-        task = self._families[int(self._generator.choice(len(self._families), p=self._shares))]
-        return ask(task, task.items[self._one(len(task.items))], self._one(len(task.prompts)))
+        """Draw a question that is not held out."""
+        while True:
+            task = self._families[int(self._generator.choice(len(self._families), p=self._shares))]
+            question = ask(task, task.items[self._one(len(task.items))], self._one(len(task.prompts)))
+            if question.prompt not in self._held_out:
+                return question
 
-    def fact(self) -> str:
-        """Write one true sentence."""
-        question = self.question()
-        if question.task in ("first", "last"):
-            return f"In {' '.join(question.prompt.rstrip('?').split()[-3:])}, {question.claim} {question.answer}."
-        if question.claim.endswith(" is") and self._chance(0.3):
-            return sentence(f"{question.answer} is {question.claim.removesuffix(' is')}")
-        how = f"{question.method}, " if self._chance(0.2) else ""
-        return sentence(f"{how}{question.claim} {question.answer}")
-
-    def text(self) -> str:
-        """Write a page of facts."""
-        return " ".join(self.fact() for _ in range(4 + self._one(3)))
+    def page(self, size: int = 4) -> list[tuple[str, str]]:
+        """Write a page of a schoolbook: ``size`` questions, none held out, each with a true answer in good form."""
+        forms = list(GOOD.values())
+        asked = [self.question() for _ in range(size)]
+        return [(q.prompt, forms[self._one(len(forms))](q, q.answer)) for q in asked]
 
     def answer(self, question: Question) -> str:
         """Write one answer the way this writer does: often right, often not, in good form or not."""
@@ -90,8 +83,6 @@ class Writer:
     def chat(self) -> list[dict[str, str]]:
         """Write a chat of one or two turns; the second asks to improve the first answer."""
         question = self.question()
-        while question.prompt in self._held_out:
-            question = self.question()
         first = self.answer(question)
         messages = [
             {"role": "user", "content": question.prompt},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from transformers import TrainingArguments
 
 from slhf.errors import InputError
+from slhf.policies.decoding import Sampling
 from slhf.policies.roles import INSTRUCTION
 
 
@@ -35,7 +36,8 @@ class GameArguments(TrainingArguments):
         sampling_dtype: precision of the sampling copy (``bfloat16``); the model's own if None.
             A different one is corrected by truncated importance weights and reported.
         importance_cap: truncation of those weights.
-        logits_chunk_mib: upper bound on one chunk of float32 logits, MiB.
+        logits_chunk_mib: upper bound on one chunk of float32 logits, MiB. 0: 30 on a CPU (larger
+            blocks are mapped afresh each time), 256 otherwise.
         train_chunk_tokens: tokens (padding included) of one forward–backward inside a
             micro-batch; bounds memory, does not change the gradient. 0: 1,024 on a CPU, 16,384 otherwise.
         generation_rows: answers decoded at the same time.
@@ -56,7 +58,7 @@ class GameArguments(TrainingArguments):
     allow_truncated_sampling: bool = field(default=False, metadata={"help": "Accept top_k/top_p in training."})
     sampling_dtype: str | None = field(default=None, metadata={"help": "Precision of the sampling copy."})
     importance_cap: float = field(default=2.0, metadata={"help": "Truncation of importance weights."})
-    logits_chunk_mib: float = field(default=64.0, metadata={"help": "Bound on a chunk of logits, MiB."})
+    logits_chunk_mib: float = field(default=0.0, metadata={"help": "Bound on a chunk of logits, MiB; 0 is automatic."})
     train_chunk_tokens: int = field(default=0, metadata={"help": "Tokens of one forward-backward; 0 is automatic."})
     generation_rows: int = field(default=256, metadata={"help": "Answers decoded at the same time."})
     evaluate_base: bool = field(default=True, metadata={"help": "Compare with the reference in evaluations."})
@@ -86,8 +88,22 @@ class GameArguments(TrainingArguments):
         if self.adapters not in ("shared", "per_role"):
             raise InputError(f"adapters={self.adapters!r} is not one of 'shared', 'per_role'")
         if self.remove_unused_columns:
-            raise InputError("remove_unused_columns=True would hide the data set's columns from the judge; leave it off")
+            raise InputError(
+                "remove_unused_columns=True would hide the data set's columns from the judge; leave it off"
+            )
         if self.sampling_dtype not in (None, "float32", "bfloat16", "float16"):
             raise InputError(f"sampling_dtype={self.sampling_dtype!r} is not one of 'float32', 'bfloat16', 'float16'")
-        if self.logits_chunk_mib <= 0 or self.importance_cap <= 0:
-            raise InputError("logits_chunk_mib and importance_cap must be positive")
+        if self.logits_chunk_mib < 0 or self.importance_cap <= 0:
+            raise InputError("logits_chunk_mib must be 0 (automatic) or positive, importance_cap positive")
+
+    def sampling(self) -> Sampling:
+        """Return how answers are sampled; the end tokens come from the roles."""
+        return Sampling(
+            end_tokens=(),
+            max_new_tokens=self.max_new_tokens,
+            min_new_tokens=self.min_new_tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            logprobs=self.sampling_dtype is not None,
+        )

@@ -8,11 +8,14 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from slhf.errors import CheckpointError, InputError
+from slhf.judges.protocol import Judge
+from slhf.policies.causal_lm import CausalPolicy
 from slhf.policies.rollouts import PromptRow
 
 STATE = "slhf_state.json"
@@ -21,68 +24,130 @@ STATE = "slhf_state.json"
 log = logging.getLogger(__name__)
 
 _PREFIX = "checkpoint-"
+_UNFINISHED = STATE + ".tmp"
 _MATTERS = (
     "seed",
     "data_seed",
-    "learning_rate",
+    "world_size",
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "max_steps",
     "num_train_epochs",
+    "optim",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
     "temperature",
     "max_new_tokens",
     "min_new_tokens",
+    "top_k",
+    "top_p",
+    "sampling_dtype",
+    "importance_cap",
     "instruction",
     "roles",
+    "repeat_prompt",
     "adapters",
-    "sampling_dtype",
-    "weight_decay",
-    "warmup_steps",
 )
+_ADAPTER_MATTERS = ("r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora")
 
 
-def fingerprint(arguments: Any, algorithm: Any, rows: Sequence[PromptRow]) -> dict[str, Any]:
-    """Return what makes two runs the same run: settings that matter, and the prompts."""
+def fingerprint(
+    args: Any, algorithm: Any, policy: CausalPolicy, judge: Judge, rows: Sequence[PromptRow]
+) -> dict[str, Any]:
+    """Return what makes two runs the same run: the settings that matter, and the prompts."""
     digest = hashlib.sha256()
     for number in range(len(rows)):
         digest.update(repr(rows[number].prompt).encode())
+    mine = {f"args.{name}": getattr(args, name, None) for name in _MATTERS}
     settings = dataclasses.asdict(algorithm) if dataclasses.is_dataclass(algorithm) else {}  # type: ignore[arg-type]
-    mine = {f"args.{name}": getattr(arguments, name, None) for name in _MATTERS}
     mine |= {f"algorithm.{name}": value for name, value in settings.items()}
-    mine |= {"algorithm": type(algorithm).__name__, "train_dataset": digest.hexdigest()[:16]}
+    for adapter, config in (getattr(policy.model, "peft_config", None) or {}).items():
+        mine |= {f"lora.{adapter}.{name}": getattr(config, name, None) for name in _ADAPTER_MATTERS}
+    mine |= {"algorithm": type(algorithm).__name__, "judge": judge.name, "train_dataset": digest.hexdigest()[:16]}
     # through JSON and back, so that a stored fingerprint compares equal to a fresh one
-    return json.loads(json.dumps(mine, default=str))
+    return json.loads(json.dumps(mine, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+
+
+@contextmanager
+def writing(folder: Path, *, main: bool) -> Iterator[None]:
+    """Mark a checkpoint as unfinished while it is written; on failure clear it away and say what is left.
+
+    Args:
+        folder: the checkpoint.
+        main: True in the process that owns the folder.
+
+    Raises:
+        CheckpointError: anything went wrong inside; earlier checkpoints are untouched.
+    """
+    try:
+        if main:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / STATE).unlink(missing_ok=True)  # an evaluation at the end may save the same step again
+            (folder / _UNFINISHED).touch()
+        yield
+    except Exception as error:
+        if main:
+            shutil.rmtree(folder, ignore_errors=True)
+        whole = whole_checkpoints(folder.parent)
+        kept = f"the last good checkpoint is {whole[-1]}" if whole else "there is no earlier checkpoint"
+        raise CheckpointError(
+            f"could not write {folder}: {error}; {kept}. Free some space, then resume with resume_from_checkpoint=True"
+        ) from error
 
 
 def mark_whole(folder: Path, state: Mapping[str, Any]) -> None:
     """Write the state file, in one step, after everything else in the checkpoint."""
-    temporary = folder / (STATE + ".tmp")
+    temporary = folder / _UNFINISHED
     temporary.write_text(json.dumps(state, indent=1))
-    os.replace(temporary, folder / STATE)
+    temporary.replace(folder / STATE)
 
 
 def whole_checkpoints(output_dir: str | Path) -> list[Path]:
     """Return the usable checkpoints of a run, oldest first."""
-    found = [p for p in Path(output_dir).glob(f"{_PREFIX}*") if p.name[len(_PREFIX) :].isdigit()]
-    return sorted((p for p in found if (p / STATE).is_file()), key=lambda p: int(p.name[len(_PREFIX) :]))
+    return [path for path in _numbered(output_dir) if (path / STATE).is_file()]
 
 
 def remove_partial(output_dir: str | Path) -> None:
     """Delete checkpoints that were being written when a run was interrupted, and say so."""
-    for path in Path(output_dir).glob(f"{_PREFIX}*"):
-        if path.is_dir() and path.name[len(_PREFIX) :].isdigit() and not (path / STATE).is_file():
+    for path in _numbered(output_dir):
+        if _partial(path):
             log.warning("removing %s: it was not finished when the run was interrupted", path)
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _numbered(output_dir: str | Path) -> list[Path]:
+    found = [p for p in Path(output_dir).glob(f"{_PREFIX}*") if p.is_dir() and p.name[len(_PREFIX) :].isdigit()]
+    return sorted(found, key=lambda p: int(p.name[len(_PREFIX) :]))
+
+
+def _partial(path: Path) -> bool:
+    return not (path / STATE).is_file() and ((path / _UNFINISHED).is_file() or not any(path.iterdir()))
 
 
 def choose(resume: bool | str | os.PathLike[str] | None, output_dir: str | Path, mine: Mapping[str, Any]) -> str | None:
     """Turn ``resume_from_checkpoint`` into a whole checkpoint of this very run, or None for a fresh start.
 
     Raises:
-        InputError: there is nothing to resume; the checkpoint is of another run; or a fresh start
-            would write over an earlier run.
+        InputError: there is nothing to resume; the checkpoint is of another run; a fresh start
+            would write over an earlier run; or the folder holds checkpoints of something else.
     """
     whole = whole_checkpoints(output_dir)
+    foreign = [path for path in _numbered(output_dir) if path not in whole and not _partial(path)]
+    if foreign:
+        raise InputError(
+            f"output_dir {str(output_dir)!r} holds {foreign[0].name}, which is not a checkpoint of this trainer "
+            f"(no {STATE}); choose another folder"
+        )
     if not resume:
         if whole:
             raise InputError(
@@ -95,26 +160,25 @@ def choose(resume: bool | str | os.PathLike[str] | None, output_dir: str | Path,
             raise InputError(f"nothing to resume: no whole checkpoint in {str(output_dir)!r}")
         chosen = whole[-1]
     else:
-        chosen = Path(str(resume))
+        chosen = Path(resume)
         if not (chosen / STATE).is_file():
             raise InputError(f"{chosen}: not a whole checkpoint (no {STATE})")
-    theirs = json.loads((chosen / STATE).read_text())["fingerprint"]
-    different = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
-    if different:
-        listed = "; ".join(f"{k}: {theirs.get(k)!r} there, {mine.get(k)!r} here" for k in different)
-        raise InputError(f"{chosen} belongs to a different run ({listed}); use its settings or another output_dir")
+    _check_same_run(chosen, mine)
     return str(chosen)
 
 
-def read_state(checkpoint: str | Path) -> dict[str, Any]:
-    """Return what ``mark_whole`` wrote."""
-    return json.loads(Path(checkpoint, STATE).read_text())
+def _check_same_run(checkpoint: Path, mine: Mapping[str, Any]) -> None:
+    theirs = _read(checkpoint)["fingerprint"]
+    different = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
+    if different:
+        listed = "; ".join(f"{k}: {theirs.get(k)!r} there, {mine.get(k)!r} here" for k in different)
+        raise InputError(f"{checkpoint} belongs to a different run ({listed}); use its settings or another output_dir")
 
 
-def failed(folder: Path, error: BaseException, last: Path | None) -> CheckpointError:
-    """Clear away a half-written checkpoint and return the error that says what is left."""
-    shutil.rmtree(folder, ignore_errors=True)
-    kept = f"the last good checkpoint is {last}" if last else "there is no earlier checkpoint"
-    return CheckpointError(
-        f"could not write {folder}: {error}; {kept}. Free some space, then resume with resume_from_checkpoint=True"
-    )
+def meter_of(checkpoint: str | None, process: int) -> dict[str, dict[str, float]]:
+    """Return what a process had metered since the last log when ``checkpoint`` was written; None: nothing."""
+    return {"sums": {}, "counts": {}} if checkpoint is None else _read(Path(checkpoint))["meters"][process]
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    return json.loads((checkpoint / STATE).read_text())

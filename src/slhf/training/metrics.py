@@ -32,6 +32,9 @@ METRICS: Mapping[str, str] = {
     "eval_leader_mean_length": "tokens an answer in the evaluation",
     "eval_follower_mean_length": "tokens a refinement in the evaluation",
     "eval_runtime": "seconds the evaluation took",
+    "train_runtime": "seconds this call of train took",
+    "epoch": "passes over the training prompts so far",
+    "step": "optimiser steps so far",
 }
 """Name → meaning. Names that start with ``time/`` or end in ``runtime`` are wall-clock and do not repeat."""
 

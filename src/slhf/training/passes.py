@@ -97,11 +97,11 @@ def _responses(
     def padded(flat: Tensor) -> Tensor:
         return torch.zeros(mask.shape, dtype=flat.dtype, device=device).masked_scatter(mask, flat)
 
-    importance = None
+    importance = ratio = None
     if scoring.importance_cap is not None:
         sampled = np.concatenate([answer.logprobs for answer in span.answers])  # type: ignore[arg-type]
-        difference = log_probs.detach() - torch.from_numpy(sampled).to(device, log_probs.dtype)
-        importance = padded(difference.exp().clamp(max=scoring.importance_cap))
+        flat = log_probs.detach() - torch.from_numpy(sampled).to(device, log_probs.dtype)
+        ratio, importance = padded(flat), padded(flat.exp().clamp(max=scoring.importance_cap))
     truncated = torch.tensor([not answer.ended for answer in span.answers], device=device)
     return ResponseBatch(
         log_probs=padded(log_probs),
@@ -110,4 +110,5 @@ def _responses(
         truncated=truncated.to(log_probs.dtype),
         kl=None if kl is None else padded(kl),
         importance=importance,
+        sampler_log_ratio=ratio,
     )

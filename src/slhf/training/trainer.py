@@ -8,30 +8,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from peft import PeftModel
-from transformers import Trainer, TrainerCallback
+from accelerate.utils import gather_object
+from transformers import Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import rotate_checkpoints
 
 from slhf.algorithms.protocol import Algorithm
-from slhf.errors import InputError
-from slhf.judges.protocol import Judge, Preference, as_judge, preferences
-from slhf.policies.causal_lm import CausalPolicy
-from slhf.policies.decoding import Sampling
-from slhf.policies.load import RoleSettings, add_adapters, load_model, load_tokenizer
-from slhf.policies.roles import make_roles
+from slhf.errors import CheckpointError, InputError
+from slhf.judges.protocol import Judge, Preference, as_judge
 from slhf.policies.rollouts import PromptRow, Roller
 from slhf.training import checkpoints
 from slhf.training.arguments import GameArguments
 from slhf.training.callbacks import RunFiles
 from slhf.training.held_out import Evaluator, HeldOut
 from slhf.training.metrics import Meter
+from slhf.training.optimizer import role_groups
 from slhf.training.passes import Scoring, game_batch
-from slhf.training.prompts import PromptRows, check_lengths
-from slhf.training.saving import name_base
-from slhf.training.sequences import chunks, tokens_of
-from slhf.types import Comparison, Round
+from slhf.training.play import describe, describe_weights, held_out_entry, judged, sample_entry
+from slhf.training.saving import save_roles
+from slhf.training.sequences import chunks, deal
+from slhf.training.setup import checked_rows, trainable_policy
+from slhf.types import Round
 
 
 class GameTrainer(Trainer):
@@ -55,6 +52,9 @@ class GameTrainer(Trainer):
         InputError: anything wrong with data, settings, template or model, before training starts.
     """
 
+    args: GameArguments  # type: ignore[assignment]
+    model: Any
+
     def __init__(
         self,
         model: Any,
@@ -67,71 +67,42 @@ class GameTrainer(Trainer):
         peft_config: Any = None,
         callbacks: list[TrainerCallback] | None = None,
     ):
+        set_seed(args.seed)  # an adapter's first weights are drawn below
         self.judge, self.algorithm = as_judge(judge), algorithm
         self._base_name = str(model) if isinstance(model, str | Path) else None
-        tokenizer = processing_class
-        if self._base_name is not None:
-            tokenizer = tokenizer if tokenizer is not None else load_tokenizer(self._base_name)
-            model = load_model(self._base_name)
-        if tokenizer is None:
-            raise InputError("a model object needs its tokenizer: pass processing_class=tokenizer")
-        model, adapters = add_adapters(model, peft_config, per_role=args.adapters == "per_role")
-        _check_trainable_precision(model)
-        roles = make_roles(
-            tokenizer, model, kind=args.roles, instruction=args.instruction, repeat_prompt=args.repeat_prompt
-        )
-        train_rows = None if train_dataset is None else PromptRows(train_dataset, "train_dataset")
-        eval_rows = None if eval_dataset is None else PromptRows(eval_dataset, "eval_dataset")
-        self.policy = CausalPolicy(model, tokenizer, roles, adapters=adapters)
-        self.policy.check_head()
-        for what, rows in (("train_dataset", train_rows), ("eval_dataset", eval_rows)):
-            if rows is not None:
-                limits = {"max_prompt_length": args.max_prompt_length, "max_new_tokens": args.max_new_tokens}
-                check_lengths(rows, self.policy, what, **limits)
-        if args.gradient_checkpointing and isinstance(model, PeftModel):
-            model.enable_input_require_grads()
+        self.policy = trainable_policy(model, processing_class, peft_config, args)
         super().__init__(
-            model=model,
+            model=self.policy.model,
             args=args,
-            data_collator=list,
-            train_dataset=train_rows,  # type: ignore[arg-type]
-            eval_dataset=eval_rows,  # type: ignore[arg-type]
-            processing_class=tokenizer,
+            data_collator=list,  # type: ignore[arg-type]
+            train_dataset=checked_rows(train_dataset, "train_dataset", self.policy, args),  # type: ignore
+            eval_dataset=checked_rows(eval_dataset, "eval_dataset", self.policy, args),  # type: ignore
+            processing_class=self.policy.tokenizer,
             callbacks=callbacks,
         )
         self.policy.move(args.device)
         self._meter = Meter()
-        self._files = RunFiles(args.output_dir)
+        self._folder = Path(str(args.output_dir))
+        self._files = RunFiles(self._folder)
         self.add_callback(self._files)
         self._roller = Roller(
             self.policy,
-            self._sampling(args),
+            args.sampling(),
             seed=args.seed,
             dtype=getattr(torch, args.sampling_dtype) if args.sampling_dtype else None,
             max_rows=args.generation_rows,
         )
         self._scoring = Scoring(
             temperature=args.temperature,
-            chunk_mib=args.logits_chunk_mib,
+            chunk_mib=args.logits_chunk_mib or (30.0 if args.device.type == "cpu" else 256.0),
             exact_kl=algorithm.exact_kl,
             importance_cap=args.importance_cap if args.sampling_dtype else None,
         )
         self._evaluators: dict[int, tuple[Any, Evaluator]] = {}
         self._rounds_in_step = 0
+        self._mine: dict[str, Any] = {}
         # our steps are not token counts; transformers' own loss bookkeeping must leave them alone
         self.model_accepts_loss_kwargs = False
-
-    @staticmethod
-    def _sampling(args: GameArguments) -> Sampling:
-        return Sampling(
-            end_tokens=(),
-            max_new_tokens=args.max_new_tokens,
-            min_new_tokens=args.min_new_tokens,
-            temperature=args.temperature,
-            top_k=args.top_k,
-            top_p=args.top_p,
-            logprobs=args.sampling_dtype is not None,
-        )
 
     # ---- one optimiser step: sample everything, judge everything, train in pieces ----
 
@@ -144,11 +115,8 @@ class GameTrainer(Trainer):
         if not rows:
             return [], None
         rounds = self.play(rows, self.state.global_step)
-        rounds.sort(key=lambda item: tokens_of(item)[1], reverse=True)
         self._rounds_in_step = len(rounds)
-        ends = np.cumsum([len(batch) for batch in batches])
-        starts = ends - np.array([len(batch) for batch in batches])
-        return [rounds[a:b] for a, b in zip(starts, ends, strict=True)], None
+        return deal(rounds, [len(batch) for batch in batches]), None
 
     def play(self, rows: Sequence[PromptRow], step: int) -> list[Round]:
         """Sample and judge one rollout a prompt."""
@@ -158,18 +126,14 @@ class GameTrainer(Trainer):
             rows, step, leaders=self.algorithm.leader_samples, followers=self.algorithm.follower_samples
         )
         sampled = time.perf_counter()
-        asked = [
-            Comparison(r.prompt, answer.text, refinement.text, r.columns)
-            for r in rollouts
-            for answer, refinements in zip(r.leaders, r.followers, strict=True)
-            for refinement in refinements
-        ]
-        shape = (len(rollouts), self.algorithm.leader_samples, self.algorithm.follower_samples)
-        preferred = preferences(self.judge, asked).reshape(shape)
-        rounds = [Round(rollout, p) for rollout, p in zip(rollouts, preferred, strict=True)]
+        rounds = judged(self.judge, rollouts)
         self._meter.add("time/generate", sampled - start, 1)
         self._meter.add("time/judge", time.perf_counter() - sampled, 1)
-        self._describe(rounds)
+        describe(self._meter, rounds)
+        due = self.state.logging_steps and (step + 1) % self.state.logging_steps == 0
+        if due and self.is_world_process_zero():
+            for item in rounds[: self.args.log_completions]:
+                self._files.sample(sample_entry(item, step + 1))
         return rounds
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -197,26 +161,8 @@ class GameTrainer(Trainer):
         loss = sum((weights[role] * value for role, value in losses.items()), torch.zeros((), device=self.args.device))
         self._meter.add_all(metrics)
         self._meter.add("loss", float(loss.detach()) * len(rounds), len(rounds))
-        for response in batch.roles.values():
-            if response.importance is not None:
-                count = float(response.mask.sum())
-                self._meter.add("sampling/importance_weight", float(response.importance.sum()), count)
+        describe_weights(self._meter, batch)
         return loss
-
-    def _describe(self, rounds: Sequence[Round]) -> None:
-        for item in rounds:
-            refinements = [r for group in item.rollout.followers for r in group]
-            for role, answers in (("leader", item.rollout.leaders), ("follower", refinements)):
-                self._meter.add(f"completions/{role}_mean_length", sum(len(a.tokens) for a in answers), len(answers))
-                self._meter.add(f"completions/{role}_truncated", sum(not a.ended for a in answers), len(answers))
-        due = self.args.logging_steps and (self.state.global_step + 1) % max(1, int(self.args.logging_steps)) == 0
-        if due and self.is_world_process_zero():
-            for item in rounds[: self.args.log_completions]:
-                rollout = item.rollout
-                leader, follower = rollout.leaders[0].text, rollout.followers[0][0].text
-                entry = {"step": self.state.global_step + 1, "prompt": rollout.prompt, "base": None}
-                entry |= {"leader": leader, "follower": follower, "preference": float(item.preferences[0, 0])}
-                self._files.sample(entry)
 
     # ---- evaluation ----
 
@@ -237,9 +183,7 @@ class GameTrainer(Trainer):
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in result.metrics.items()}
         if self.is_world_process_zero():
             for row in result.samples[: self.args.log_completions]:
-                kept = ("prompt", "base", "leader", "follower")
-                entry = {"step": self.state.global_step, **{k: row[k] for k in kept}}
-                self._files.sample(entry | {"preference": 1.0 - row["follower_vs_leader"], "held_out": True})
+                self._files.sample(held_out_entry(row, self.state.global_step))
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -254,7 +198,7 @@ class GameTrainer(Trainer):
         if dataset is None:
             raise InputError("evaluation needs held-out prompts: pass eval_dataset")
         if id(dataset) not in self._evaluators:
-            rows = dataset if isinstance(dataset, PromptRows) else PromptRows(dataset, "eval_dataset")
+            rows: Any = checked_rows(dataset, "eval_dataset", self.policy, self.args)
             # the data set is kept beside its evaluator, or its id could be used again
             self._evaluators[id(dataset)] = (dataset, Evaluator(rows, self.judge, base=self.args.evaluate_base))
         self.model.eval()
@@ -265,24 +209,19 @@ class GameTrainer(Trainer):
         """Add the metered means to a training log; evaluation logs pass through."""
         if "loss" in logs:
             logs = {**logs, **self._meter.drain(self.accelerator)}
+        elif "train_runtime" in logs:
+            # the rest of the summary covers this call only, and would change when a run is resumed
+            logs = {"train_runtime": logs["train_runtime"]}
         super().log(logs, start_time)
 
     # ---- optimiser, checkpoints ----
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """With an adapter a role, give each role its own learning rate: η and κ η."""
-        if self.policy.shared or self.optimizer is not None:
+        if self.policy.shared or self.policy.adapters is None or self.optimizer is not None:
             return super().create_optimizer(model)
-        assert self.policy.adapters is not None
-        decay = set(self.get_decay_parameter_names(self.model))
-        groups = []
-        for role, weight in self.algorithm.role_weights.items():
-            mark = f".{self.policy.adapters[role]}."
-            named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad and mark in n]
-            for decays in (True, False):
-                chosen = [p for n, p in named if (n in decay) == decays]
-                rate = {"lr": self.args.learning_rate * weight, "weight_decay": self.args.weight_decay * decays}
-                groups += [{"params": chosen, **rate}] if chosen else []
+        decaying = set(self.get_decay_parameter_names(self.model))
+        groups = role_groups(self.model, self.policy.adapters, self.algorithm.role_weights, self.args, decaying)
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
         self.optimizer = kind(groups, **settings)
         return self.optimizer
@@ -300,58 +239,47 @@ class GameTrainer(Trainer):
         """
         if self.train_dataset is None:
             raise InputError("training needs prompts: pass train_dataset")
-        mine = self._fingerprint()
-        chosen = checkpoints.choose(resume_from_checkpoint, self.args.output_dir, mine)
+        rows: Any = self.train_dataset
+        self._mine = checkpoints.fingerprint(self.args, self.algorithm, self.policy, self.judge, rows)
+        chosen = checkpoints.choose(resume_from_checkpoint, self._folder, self._mine)
+        self.accelerator.wait_for_everyone()  # all have chosen before anything is removed
         if self.is_world_process_zero():
-            checkpoints.remove_partial(self.args.output_dir)
-        if chosen is not None:
-            self._meter.restore(checkpoints.read_state(chosen)["meter"])
+            checkpoints.remove_partial(self._folder)
+        self._meter.restore(checkpoints.meter_of(chosen, self.args.process_index))
         return super().train(*args, resume_from_checkpoint=chosen, **kwargs)
 
-    def _fingerprint(self) -> dict[str, Any]:
-        return checkpoints.fingerprint(self.args, self.algorithm, self.train_dataset)  # type: ignore[arg-type]
-
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        folder = self._folder / f"checkpoint-{self.state.global_step}"
+        # transformers would delete older checkpoints before this one is known to be whole
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
-            super()._save_checkpoint(model, trial)
-            if self.args.should_save:
-                state = {"fingerprint": self._fingerprint(), "meter": self._meter.state()}
-                checkpoints.mark_whole(folder, state)
-        except Exception as error:
-            whole = checkpoints.whole_checkpoints(self.args.output_dir)
-            raise checkpoints.failed(folder, error, whole[-1] if whole else None) from error
+            with checkpoints.writing(folder, main=self.args.should_save):
+                self.accelerator.wait_for_everyone()  # nobody writes before the folder is marked unfinished
+                super()._save_checkpoint(model, trial)
+                meters = gather_object([self._meter.state()])  # and everybody has written when this returns
+                if self.args.should_save:
+                    checkpoints.mark_whole(folder, {"fingerprint": self._mine, "meters": meters})
         finally:
             self.args.save_total_limit = limit
         if self.args.should_save:
-            # only now: an older checkpoint may go when the new one is known to be whole
-            rotate_checkpoints(
-                output_dir=self.args.output_dir,
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=True,
-            )
+            best = self.state.best_model_checkpoint
+            rotate_checkpoints(str(self._folder), save_total_limit=limit, best_model_checkpoint=best, use_mtime=True)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save weights, tokenizer and the roles' settings; ``load_policy`` reads them."""
-        folder = output_dir or self.args.output_dir
-        super().save_model(folder, _internal_call)
-        if self.args.should_save:
-            name_base(folder, self._base_name)
-            self.role_settings().save(folder)
+        """Save weights, tokenizer and the roles' settings; ``load_policy`` reads them.
 
-    def role_settings(self) -> RoleSettings:
-        """Return how this model plays its roles, as stored beside its weights."""
-        return RoleSettings(
-            roles=self.args.roles,
-            instruction=self.args.instruction,
-            repeat_prompt=self.args.repeat_prompt,
-            temperature=self.args.temperature,
-            max_new_tokens=self.args.max_new_tokens,
-            adapters=None if self.policy.shared else self.policy.adapters,
-            base_model=self._base_name,
-        )
+        Raises:
+            CheckpointError: it could not be written, on a full disk say.
+        """
+        folder = output_dir or str(self._folder)
+        try:
+            super().save_model(folder, _internal_call)
+            if self.args.should_save:
+                save_roles(folder, self.args, self.policy, self._base_name)
+        except Exception as error:
+            if _internal_call:
+                raise
+            raise CheckpointError(f"could not write the model to {folder}: {error}") from error
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         trainable = [p for p in self.model.parameters() if p.requires_grad]
@@ -369,14 +297,3 @@ class GameTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: inputs are rounds, not tensors."""
         return 0
-
-
-def _check_trainable_precision(model: Any) -> None:
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
-            raise InputError(
-                f"the trained weight {name} is {parameter.dtype}: most small updates would round to nothing; load "
-                "the model in float32 (with bf16=True for the arithmetic), or train a LoRA adapter"
-            )
-
-

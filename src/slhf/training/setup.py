@@ -1,0 +1,67 @@
+"""From what a caller passes in to a policy that can be trained, everything checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+
+from slhf.errors import InputError
+from slhf.policies.causal_lm import CausalPolicy
+from slhf.policies.load import add_adapters, load_model, load_tokenizer
+from slhf.policies.roles import make_roles
+from slhf.training.arguments import GameArguments
+from slhf.training.optimizer import check_precision
+from slhf.training.prompts import PromptRows, check_lengths
+
+
+def trainable_policy(model: Any, tokenizer: Any, peft_config: Any, args: GameArguments) -> CausalPolicy:
+    """Load a model if it came by name, put adapters on it, and give it its roles.
+
+    Args:
+        model: name, path or model object.
+        tokenizer: needed with a model object.
+        peft_config: LoRA settings, or None.
+        args: roles, adapters, precision.
+
+    Raises:
+        InputError: model, template or adapter cannot be trained in a game.
+    """
+    if isinstance(model, str | Path):
+        tokenizer = tokenizer if tokenizer is not None else load_tokenizer(model)
+        model = load_model(model)
+    if tokenizer is None:
+        raise InputError("a model object needs its tokenizer: pass processing_class=tokenizer")
+    model, adapters = add_adapters(model, peft_config, per_role=args.adapters == "per_role")
+    check_precision(model)
+    roles = make_roles(
+        tokenizer, model, kind=args.roles, instruction=args.instruction, repeat_prompt=args.repeat_prompt
+    )
+    policy = CausalPolicy(model, tokenizer, roles, adapters=adapters)
+    policy.check_head()
+    if args.activation_checkpointing:
+        if not policy.shared:
+            raise InputError(
+                "activation_checkpointing with an adapter a role would recompute the Leader's forward with the "
+                "Follower's weights; use adapters='shared', or lower train_chunk_tokens to save memory"
+            )
+        if isinstance(model, PeftModel):
+            model.enable_input_require_grads()
+    return policy
+
+
+def checked_rows(dataset: Any, what: str, policy: CausalPolicy, args: GameArguments) -> PromptRows | None:
+    """Return a data set as prompt rows that all fit in the model; None stays None.
+
+    Raises:
+        InputError: names the data set and the first row that is wrong.
+    """
+    if dataset is None:
+        return None
+    if isinstance(dataset, PromptRows):
+        return dataset  # checked before
+    rows = PromptRows(dataset, what)
+    limits = {"max_prompt_length": args.max_prompt_length, "max_new_tokens": args.max_new_tokens}
+    check_lengths(rows, policy, what, **limits)
+    return rows
