@@ -67,11 +67,11 @@ def every_pair(leader_logits: torch.Tensor, follower_logits: torch.Tensor) -> Ga
     return GameBatch(roles, torch.stack([P[y, z] for y, z in pairs]).view(9, 1, 1))
 
 
-def train(steps: int = 1500, kappa: float = 5.0, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def train(steps: int = 500, kappa: float = 5.0, **options: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Start at the references and follow the loss; return the trained π and ω."""
     leader = REF_LEADER.log().clone().requires_grad_()
     follower = REF_FOLLOWER.log().clone().requires_grad_()
-    optimizer = torch.optim.Adam([{"params": [leader]}, {"params": [follower], "lr": 0.01 * kappa}], lr=0.01)
+    optimizer = torch.optim.Adam([{"params": [leader]}, {"params": [follower], "lr": 0.02 * kappa}], lr=0.02)
     for _ in range(steps):
         losses, _ = stackelberg_losses(
             every_pair(leader, follower), tau_leader=TAU_LEADER, tau_follower=TAU_FOLLOWER, **options

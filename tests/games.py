@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig
-from tiny import CHAT, model, tokenizer
 from torch import Tensor
 from transformers import PrinterCallback
 
 from slhf.algorithms import StackelbergGDA
 from slhf.training import GameArguments, GameTrainer
+from tiny import CHAT, model, tokenizer
 
 WORDS = ("<end>", "<user>", "<bot>", "a", "b", "c", "d", "Improve", "the", "previous", "answer!", "<pad>")
 PROMPTS = ["a", "a b c d a b", "c c", "d a d a d a d", "b", "c a", "d d d", "a b a b a c", "b b", "d c b a", "a c", "c"]
@@ -33,9 +33,7 @@ def likes_b(prompts: list[str], first: list[str], second: list[str]) -> list[flo
         words = text.split()
         return words.count("b") - 0.3 * len(words) + 0.5 * words.count(prompt.split()[0])
 
-    return [
-        1.0 / (1.0 + math.exp(taste(x, z) - taste(x, y))) for x, y, z in zip(prompts, first, second, strict=True)
-    ]
+    return [1.0 / (1.0 + math.exp(taste(x, z) - taste(x, y))) for x, y, z in zip(prompts, first, second, strict=True)]
 
 
 def lora(**settings: Any) -> LoraConfig:

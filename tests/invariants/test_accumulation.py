@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from games import distance, lora, metrics, moved, rows, snapshot, trainer, weights
 
+from games import distance, lora, metrics, moved, rows, snapshot, trainer, weights
 from slhf.algorithms import StackelbergGDA
 
 MODES: list[Any] = [

@@ -1,11 +1,12 @@
 """What each process of a distributed run does; started by torchrun from test_processes.py.
 
-Usage: two_processes.py FOLDER MODE WORLD [STOP]
+Usage: two_processes.py FOLDER WORLD
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -16,10 +17,10 @@ import torch
 
 torch.set_num_threads(1)
 
-from games import lora, rows, trainer, weights  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import TrainerCallback  # noqa: E402
 
+from games import lora, rows, trainer, weights  # noqa: E402
 from slhf.algorithms import StackelbergGDA  # noqa: E402
 
 MODES: dict[str, dict[str, Any]] = {
@@ -47,7 +48,8 @@ class Stop(TrainerCallback):
         control.should_training_stop = control.should_training_stop or state.global_step >= self._step
 
 
-def main(folder: str, mode: str, world: int, stop: int = 0) -> None:
+def play(folder: Path, mode: str, world: int, stop: int = 0) -> None:
+    """Train one mode, from the last checkpoint if there is one, and leave the weights of each process."""
     settings = dict(MODES[mode])
     settings["peft"] = lora() if settings.pop("peft", False) else None
     made = trainer(
@@ -75,18 +77,26 @@ def main(folder: str, mode: str, world: int, stop: int = 0) -> None:
         assert torch.distributed.get_backend() == "gloo"
     if stop:
         made.add_callback(Stop(stop))
-    checkpoints = list(Path(folder).glob("checkpoint-*"))
+    resume = any(folder.glob("checkpoint-*"))
     made.accelerator.wait_for_everyone()
-    made.train(resume_from_checkpoint=bool(checkpoints))
-    seen = sorted(Path(folder).glob("checkpoint-*/rng_state*"))
-    assert len(seen) >= world
+    made.train(resume_from_checkpoint=resume)
     kept = {name: value.contiguous() for name, value in weights(made).items()}
-    save_file(kept, Path(folder, f"weights-{made.accelerator.process_index}.safetensors"))
-    Path(folder, f"world-{made.accelerator.process_index}.json").write_text(json.dumps(made.accelerator.num_processes))
-    if world > 1:
-        torch.distributed.destroy_process_group()
+    process = made.accelerator.process_index
+    save_file(kept, folder / f"weights-{process}.safetensors")
+    (folder / f"world-{process}.json").write_text(json.dumps(made.accelerator.num_processes))
+    made.accelerator.wait_for_everyone()
+
+
+def main(folder: Path, world: int) -> None:
+    """Play every mode, and one of them stopped in the middle of a logging window and resumed."""
+    for mode in MODES:
+        play(folder / mode, mode, world)
+    play(folder / "resumed", "shared", world, stop=3)
+    play(folder / "resumed", "shared", world)
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *(int(a) for a in sys.argv[4:]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
+    # gloo's destructor may wait for ever on a thread that waits for the interpreter; everything is written
+    os._exit(0)

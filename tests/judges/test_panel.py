@@ -19,9 +19,7 @@ def test_panel_is_equation_11_with_ties_a_half():
     """Oracle: the sum over annotators, written out by cases with exact fractions."""
     rewards = [{"u": 1, "v": 2, "w": 2}, {"u": 3, "v": 0, "w": 1}, {"u": 5, "v": 5, "w": 5}]
     lower = [False, True, False]
-    panel = PanelJudge(
-        [table(r, f"a{i}", low) for i, (r, low) in enumerate(zip(rewards, lower, strict=True))]
-    )
+    panel = PanelJudge([table(r, f"a{i}", low) for i, (r, low) in enumerate(zip(rewards, lower, strict=True))])
     for y, z in product("uvw", repeat=2):
         votes = 0.0
         for r, low in zip(rewards, lower, strict=True):

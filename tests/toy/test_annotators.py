@@ -12,11 +12,11 @@ from slhf.toy.annotators import annotate
 
 PROMPT = "What is 3 plus 4?"
 GOOD = {
-    "7, since by counting on fingers, 3 plus 4 is 7.": (4, 4, 3, 3, 4),
-    "By counting on fingers, 3 plus 4 is 7.": (1, 4, 4, 2, 3),
-    "3 plus 4 is 7.": (2, 3, 4, 1, 2),
-    "It is 7.": (3, 3, 1, 0, 1),
-    "7.": (4, 3, 2, 4, 0),
+    "7, since by counting on fingers, 3 plus 4 is 7.": (4, 4, 2, 3, 4),
+    "By counting on fingers, 3 plus 4 is 7.": (1, 4, 3, 2, 3),
+    "3 plus 4 is 7.": (1, 3, 4, 1, 2),
+    "It is 7.": (2, 3, 0, 0, 1),
+    "7.": (3, 3, 1, 3, 0),
 }
 BAD = {
     "": (0, 0, 0, 4, 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ def quiet_stdout() -> Iterator[None]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    # PEFT asks transformers for a property by its old name each time it wraps a model
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     with contextlib.redirect_stdout(sys.stderr):
         yield
 

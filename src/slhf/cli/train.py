@@ -41,6 +41,7 @@ def train(
     from slhf.cli.tables import win_table
     from slhf.cli.training import train_with_bar
     from slhf.runs import load_recipe
+    from slhf.runs.folder import first_process
 
     if dry_run:
         _try(recipe, overrides, json)
@@ -48,6 +49,8 @@ def train(
     with quiet_stdout():
         settings = load_recipe(recipe, overrides)
     result = train_with_bar(settings, output, resume)
+    if not first_process():
+        return
     if json:
         print_json(result.as_dict())
         return

@@ -46,7 +46,7 @@ def checked_prompts(
             data = data.remove_columns("prompt")
         data = data.rename_column(column, "prompt")
     for number, prompt in enumerate(data["prompt"]):
-        _check(prompt, f"{source}, row {number}")
+        check_prompt(prompt, f"{source}, row {number}")
     return data
 
 
@@ -64,7 +64,7 @@ def _from_rows(rows: list[Mapping[str, Any]], source: str) -> Dataset:
                 f"{source}, row {number}: a row is a dict with a 'prompt', got {type(row).__name__} {row!r}"
             )
         if "prompt" in row:
-            _check(row["prompt"], f"{source}, row {number}")
+            check_prompt(row["prompt"], f"{source}, row {number}")
     names = dict.fromkeys(name for row in rows for name in row)  # in the order they first appear
     try:
         return Dataset.from_list([{name: row.get(name) for name in names} for row in rows])
@@ -75,7 +75,16 @@ def _from_rows(rows: list[Mapping[str, Any]], source: str) -> Dataset:
         ) from error
 
 
-def _check(prompt: Any, where: str) -> None:
+def check_prompt(prompt: Any, where: str) -> None:
+    """Refuse a prompt that is empty, of the wrong form, or does not end with a user turn.
+
+    Args:
+        prompt: text, or messages.
+        where: data set and row, the start of the error message.
+
+    Raises:
+        InputError: says what is wrong and where.
+    """
     if isinstance(prompt, str):
         if not prompt.strip():
             raise InputError(f"{where}: the prompt is empty")

@@ -48,15 +48,12 @@ class Tournament:
     def as_rows(self) -> list[dict[str, Any]]:
         """Return one dict a contender: its name, and its rate against every other one."""
         return [
-            {"name": a, "against": {b: self.rate(a, b).as_dict() for b in self.names if b != a}}
-            for a in self.names
+            {"name": a, "against": {b: self.rate(a, b).as_dict() for b in self.names if b != a}} for a in self.names
         ]
 
     def _place(self, name: str) -> int:
         if name not in self.names:
-            raise InputError(
-                f"no contender {name!r}; there are {', '.join(self.names)}.{suggestion(name, self.names)}"
-            )
+            raise InputError(f"no contender {name!r}; there are {', '.join(self.names)}.{suggestion(name, self.names)}")
         return self.names.index(name)
 
 

@@ -58,13 +58,10 @@ class MatrixJudge:
 def _checked(actions: tuple[str, ...], p: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(set(actions)) != len(actions):
         twice = next(a for a in actions if actions.count(a) > 1)
-        raise InputError(
-            f"action {twice!r} is listed more than once; the actions of a matrix must be distinct"
-        )
+        raise InputError(f"action {twice!r} is listed more than once; the actions of a matrix must be distinct")
     if p.shape != (len(actions), len(actions)):
         raise InputError(
-            f"a preference matrix over {len(actions)} actions has shape ({len(actions)}, {len(actions)}), "
-            f"got {p.shape}"
+            f"a preference matrix over {len(actions)} actions has shape ({len(actions)}, {len(actions)}), got {p.shape}"
         )
     if not actions:
         raise InputError("a preference matrix needs at least one action")

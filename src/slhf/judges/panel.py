@@ -69,9 +69,7 @@ def _shares(names: Sequence[str], weights: Sequence[float] | None) -> NDArray[np
     if w.shape != (len(names),):
         raise InputError(f"a panel of {len(names)} annotators needs as many weights, got shape {w.shape}")
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() <= 0:
-        raise InputError(
-            f"weights of a panel must be finite, not negative and not all zero, got {w.tolist()}"
-        )
+        raise InputError(f"weights of a panel must be finite, not negative and not all zero, got {w.tolist()}")
     return w / w.sum()
 
 

@@ -30,8 +30,7 @@ def named_judge(name: str, **settings: Any) -> Judge:
     """
     if name not in JUDGES:
         raise InputError(
-            f"there is no judge called {name!r}; the judges are {', '.join(sorted(JUDGES))}."
-            f"{suggestion(name, JUDGES)}"
+            f"there is no judge called {name!r}; the judges are {', '.join(sorted(JUDGES))}.{suggestion(name, JUDGES)}"
         )
     try:
         return JUDGES[name](**settings)
@@ -78,6 +77,4 @@ def _module(source: str, path: str) -> Any:
         spec.loader.exec_module(module)
         return module
     except ImportError as error:
-        raise InputError(
-            f"judge {path!r} cannot be imported: {error}; is it installed, or on PYTHONPATH?"
-        ) from error
+        raise InputError(f"judge {path!r} cannot be imported: {error}; is it installed, or on PYTHONPATH?") from error

@@ -28,9 +28,7 @@ class RuleJudge:
 
     def __init__(self, score: Score, temperature: float | None = None, name: str | None = None):
         if temperature is not None and not temperature > 0.0:
-            raise InputError(
-                f"temperature must be positive, got {temperature}; use None for hard preferences"
-            )
+            raise InputError(f"temperature must be positive, got {temperature}; use None for hard preferences")
         self.name = name or getattr(score, "__name__", type(score).__name__)
         self.temperature = temperature
         self._annotator = Annotator(self.name, score)

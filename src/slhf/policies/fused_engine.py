@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slhf.policies.engine import Step
+from slhf.policies.matrices import Matrix
 from slhf.policies.ragged_cache import RaggedCache
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
@@ -88,7 +89,9 @@ class FusedEngine:
         self._query_heads = config.num_attention_heads
         self._heads = config.num_key_value_heads
         self._head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self._layers: list[dict[str, Any]] = []
+        self._layers: list[dict[str, Tensor | None]] = []
+        self._matrices: list[dict[str, Matrix]] = []
+        self._head = Matrix(self.dtype, self.device)
         self._rope: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -99,8 +102,11 @@ class FusedEngine:
     @torch.no_grad()
     def refresh(self, adapter: str | None) -> None:
         """Copy the model's current weights, with the named adapter merged (None: the base)."""
-        first = not self._layers
-        for number, layer in enumerate(self._decoder.layers):
+        if not self._matrices:
+            names = ("qkv", "out", "up", "down")
+            self._matrices = [{n: Matrix(self.dtype, self.device) for n in names} for _ in self._decoder.layers]
+        self._layers = []
+        for layer, held in zip(self._decoder.layers, self._matrices, strict=True):
             attention, mlp = layer.self_attn, layer.mlp
             qkv = (attention.q_proj, attention.k_proj, attention.v_proj)
             groups = {
@@ -109,24 +115,14 @@ class FusedEngine:
                 "up": (mlp.gate_proj, mlp.up_proj),
                 "down": (mlp.down_proj,),
             }
-            if first:
-                self._layers.append({})
-            held = self._layers[number]
-            held.update(self._norms(layer))
-            held["qkv_bias"] = self._joined_bias(qkv)
-            held["out_bias"] = self._cast(_bias(attention.o_proj))
             for name, modules in groups.items():
-                rows = sum(_rows(m) for m in modules)
-                if first:
-                    held[name] = torch.empty(rows, _columns(modules[0]), dtype=self.dtype, device=self.device)
-                at = 0
-                for module in modules:
-                    held[name][at : at + _rows(module)].copy_(merged_weight(module, adapter))  # type: ignore[index]
-                    at += _rows(module)
+                held[name].fill([merged_weight(module, adapter) for module in modules])
+            biases = {"qkv_bias": self._joined_bias(qkv), "out_bias": self._cast(_bias(attention.o_proj))}
+            self._layers.append(self._norms(layer) | biases)
         self._embedding = self._cast(self._decoder.get_input_embeddings().weight)
         self._norm = self._cast(self._decoder.norm.weight)
         head = self._plain.get_output_embeddings()
-        self._head = self._cast(merged_weight(head, adapter))
+        self._head.fill([merged_weight(head, adapter)])
         self._head_bias = self._cast(_bias(head))
 
     def _cast(self, tensor: Any) -> Any:
@@ -166,9 +162,9 @@ class FusedEngine:
         rotated, group = self._query_heads + self._heads, self._query_heads // self._heads
         x = F.embedding(tokens, self._embedding)
         size = (x.shape[-1],)
-        for number, w in enumerate(self._layers):
+        for number, (w, held) in enumerate(zip(self._layers, self._matrices, strict=True)):
             h = F.rms_norm(x, size, w["before"], self._eps)
-            qkv = F.linear(h, w["qkv"], w["qkv_bias"]).view(n, m, rotated + self._heads, self._head_dim)
+            qkv = held["qkv"](h, w["qkv_bias"]).view(n, m, rotated + self._heads, self._head_dim)
             qkv = qkv.transpose(1, 2)
             qk = qkv[:, :rotated]
             if w["q_norm"] is not None:
@@ -179,14 +175,14 @@ class FusedEngine:
             q, k = qk[:, : self._query_heads], qk[:, self._query_heads :]
             keys, values = cache.write(number, k, qkv[:, rotated:], step.slots, step.width)
             h = _attend(q, keys, values, step, group)
-            x = x + F.linear(h.transpose(1, 2).reshape(n, m, -1), w["out"], w["out_bias"])
-            gate, up = F.linear(F.rms_norm(x, size, w["after"], self._eps), w["up"]).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, w["down"])
+            x = x + held["out"](h.transpose(1, 2).reshape(n, m, -1), w["out_bias"])
+            gate, up = held["up"](F.rms_norm(x, size, w["after"], self._eps)).chunk(2, dim=-1)
+            x = x + held["down"](F.silu(gate) * up)
         return F.rms_norm(x, size, self._norm, self._eps)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Apply the output head to (n, H) hidden states: (n, V)."""
-        return F.linear(hidden, self._head, self._head_bias)
+        return self._head(hidden, self._head_bias)
 
 
 def _attend(q: Tensor, keys: Tensor, values: Tensor, step: Step, group: int) -> Tensor:
@@ -200,11 +196,3 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, step: Step, group: int) -> 
         mask = None if step.mask is None else step.mask.expand(n, heads // group, group, step.width)
         return F.scaled_dot_product_attention(packed, keys, values, attn_mask=mask).reshape(n, heads, 1, size)
     return F.scaled_dot_product_attention(q, keys, values, attn_mask=step.mask, enable_gqa=group > 1)
-
-
-def _rows(module: nn.Module) -> int:
-    return module.out_features  # type: ignore[return-value]
-
-
-def _columns(module: nn.Module) -> int:
-    return module.in_features  # type: ignore[return-value]

@@ -38,7 +38,7 @@ class Head:
         logits = F.linear(hidden.to(self.weight.dtype), self.weight, self.bias).to(_wide(hidden))
         if self.temperature != 1.0:
             logits = logits.div_(self.temperature)
-        return logits.sub_(logits.logsumexp(dim=-1, keepdim=True))
+        return logits.log_softmax(dim=-1)
 
 
 def _wide(tensor: Tensor) -> torch.dtype:

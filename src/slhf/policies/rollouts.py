@@ -92,9 +92,7 @@ class Roller:
             answers += self._answers(sampled)
         return answers
 
-    def rollouts(
-        self, rows: Sequence[PromptRow], step: int, *, leaders: int = 1, followers: int = 1
-    ) -> list[Rollout]:
+    def rollouts(self, rows: Sequence[PromptRow], step: int, *, leaders: int = 1, followers: int = 1) -> list[Rollout]:
         """Sample G Leader answers a prompt and F refinements an answer.
 
         The Follower continues from the Leader's key–value cache when both roles are the same
@@ -129,7 +127,9 @@ class Roller:
         for i, row in enumerate(rows):
             mine = first[i * leaders : (i + 1) * leaders]
             rollouts.append(
-                Rollout(row.row, as_text(row.prompt), row.columns, contexts[i], mine, [[] for _ in mine], [[] for _ in mine])
+                Rollout(
+                    row.row, as_text(row.prompt), row.columns, contexts[i], mine, [[] for _ in mine], [[] for _ in mine]
+                )
             )
         if followers:
             held = (cache, sampled.slots) if reuse else None
@@ -145,7 +145,9 @@ class Roller:
         followers: int,
         held: tuple[RaggedCache, np.ndarray] | None,
     ) -> None:
-        pairs = [(row, rollout, g) for row, rollout in zip(rows, rollouts, strict=True) for g in range(len(rollout.leaders))]
+        pairs = [
+            (row, rollout, g) for row, rollout in zip(rows, rollouts, strict=True) for g in range(len(rollout.leaders))
+        ]
         for row, rollout, g in pairs:
             answer = rollout.leaders[g]
             rollout.follower_contexts[g] = self._policy.roles.follower_context(
@@ -186,7 +188,9 @@ class Roller:
     def _longest_suffix(self, rows: Sequence[PromptRow], contexts: list[list[int]]) -> int:
         """Return how many tokens stand between an answer and its refinement, at most."""
         roles = self._policy.roles
-        after = [roles.follower_context(row.prompt, context, [], "") for row, context in zip(rows, contexts, strict=True)]
+        after = [
+            roles.follower_context(row.prompt, context, [], "") for row, context in zip(rows, contexts, strict=True)
+        ]
         return max(len(long) - len(short) for long, short in zip(after, contexts, strict=True))
 
     def _noise(self, step: int, row: PromptRow, role: int, leader: int, follower: int) -> np.ndarray:

@@ -130,14 +130,13 @@ def build_trainer(recipe: Recipe, output_dir: str | Path, callbacks: list[Any] |
     Raises:
         InputError: anything wrong with model, data, judge or settings.
     """
-    from transformers import PrinterCallback, set_seed
+    from transformers import PrinterCallback
 
     from slhf.training import GameTrainer
 
     judge = build_judge(recipe)
     args = build_arguments(recipe, output_dir)
     train, held_out = build_data(recipe.data)
-    set_seed(args.seed)  # the adapter's initial weights are drawn when the trainer is made
     trainer = GameTrainer(
         model=recipe.model,
         judge=judge,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -38,6 +39,8 @@ def open_folder(recipe: Recipe, output: str | Path | None = None, *, resume: boo
             run without ``resume``, something that is no run, or nothing to resume.
     """
     folder = folder_of(recipe, output)
+    if not first_process():
+        return folder
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; the output of a run is a folder")
     mark = folder / RECIPE
@@ -57,6 +60,11 @@ def open_folder(recipe: Recipe, output: str | Path | None = None, *, resume: boo
 def folder_of(recipe: Recipe, output: str | Path | None = None) -> Path:
     """Return where a run goes: ``output``, or the recipe's own folder, or ``runs/NAME``."""
     return Path(output or recipe.output or Path("runs", recipe.name)).expanduser()
+
+
+def first_process() -> bool:
+    """Tell whether this is the only process, or the first of those a launcher started: the one that writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def fresh_folder(stem: str | Path) -> Path:

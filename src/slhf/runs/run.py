@@ -14,7 +14,7 @@ import numpy as np
 from slhf.evaluation import Tournament
 from slhf.reports import write_report
 from slhf.runs.build import build_trainer
-from slhf.runs.folder import MODEL, RESULT, open_folder, write_json
+from slhf.runs.folder import MODEL, RESULT, first_process, open_folder, write_json
 from slhf.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def run(
     trainer = build_trainer(recipe, folder, callbacks)
     trainer.train(resume_from_checkpoint=resume and _has_checkpoint(folder))
     result = _finish(trainer, recipe, folder, start)
-    write_report(folder)
+    if first_process():
+        write_report(folder)
     return result
 
 
@@ -87,6 +88,8 @@ def _finish(trainer: GameTrainer, recipe: Recipe, folder: Path, start: float) ->
     trainer.save_model(str(folder / MODEL))
     held_out = trainer.held_out()
     result = RunResult(folder, table_of(held_out.samples), held_out.samples, time.perf_counter() - start)
+    if not first_process():
+        return result
     write_json(
         folder / RESULT,
         {

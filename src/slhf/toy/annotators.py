@@ -43,7 +43,7 @@ class Annotator:
 
 
 def helpfulness(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
-    """How soon a reader has the right answer: 4 at once … 1 at the end of a long sentence, 0 never.
+    """How soon a reader has the right answer: 3 at once, 2 soon, 1 late, 0 never; one more for a reason after it.
 
     Raises:
         InputError: no columns, and the prompt is not one of the embedded world's.
@@ -51,7 +51,7 @@ def helpfulness(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
     reading = _read(prompt, response, columns)
     if not (reading.plain and reading.right):
         return 0
-    return 4 - _band(reading.place, (0, 3, 6))
+    return 3 - _band(reading.place, (0, 3)) + int(reading.times > 1)
 
 
 def correctness(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
@@ -71,31 +71,34 @@ def correctness(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
 def coherence(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
     """Whether it is one sentence that fits the question and stands by itself.
 
-    4 for a sentence that names its topic, one less if it says its answer twice; 2 for a bare
-    answer, 1 for an "it" that stands for nothing; 0 for no sentence or one that is not true.
+    4 for a sentence that names its topic, one less if it also tells the method, one less if it
+    says its answer twice; 1 for a bare answer; 0 for an "it" that stands for nothing, for no
+    sentence and for one that is not true.
 
     Raises:
         InputError: no columns, and the prompt is not one of the embedded world's.
     """
     reading = _read(prompt, response, columns)
-    if not (reading.plain and reading.right):
+    if not (reading.plain and reading.right) or reading.dangling:
         return 0
     if reading.names_topic:
-        return 5 - reading.times
-    return 1 if reading.dangling else 2
+        return 5 - reading.times - int(reading.method)
+    return 1
 
 
 def complexity(prompt: str, response: str, columns: Mapping[str, Any]) -> int:
-    """Effort to follow it: a step for dense wording, one for each further clause; 4 if no sentence.
+    """Effort to follow it: one for dense wording, one for each further clause; 4 if it is no sentence.
 
-    A bare answer is all content and sends its reader back to the question: 4.
+    A bare answer is all content and sends its reader back to the question: 3.
 
     Raises:
         InputError: no columns, and the prompt is not one of the embedded world's.
     """
     reading = _read(prompt, response, columns)
-    if not reading.plain or reading.density == 1.0:
+    if not reading.plain:
         return HIGHEST
+    if reading.density == 1.0:
+        return HIGHEST - 1
     return min(HIGHEST, int(reading.density > 0.36) + reading.clauses - 1)
 
 

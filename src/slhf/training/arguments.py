@@ -17,8 +17,8 @@ class GameArguments(TrainingArguments):
     """``transformers.TrainingArguments`` and what a game needs beyond them.
 
     ``per_device_train_batch_size`` counts prompts; each brings the algorithm's G answers and
-    G·F refinements. All prompts of one optimiser step are sampled together, whatever the
-    accumulation.
+    G·F refinements. All prompts of one optimiser step (batch size × accumulation) are sampled
+    together and trained in pieces of at most ``train_chunk_tokens``, which bounds the memory.
 
     Attributes:
         temperature: sampling temperature T > 0; log-probabilities are taken at the same T.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
@@ -87,12 +86,6 @@ def tokens_of(item: Round) -> tuple[int, int]:
         for refinement in rollout.followers[g]
     ]
     return len(lengths), max(lengths)
-
-
-def deal(rounds: Sequence[Round], sizes: Sequence[int]) -> list[list[Round]]:
-    """Hand rounds out as micro-batches of the given sizes, each of like length, the longest first."""
-    ordered = iter(sorted(rounds, key=lambda item: tokens_of(item)[1], reverse=True))
-    return [list(islice(ordered, size)) for size in sizes]
 
 
 def chunks(rounds: Sequence[Round], limit: int) -> list[list[Round]]:

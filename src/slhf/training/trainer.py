@@ -26,7 +26,7 @@ from slhf.training.optimizer import role_groups
 from slhf.training.passes import Scoring, game_batch
 from slhf.training.play import describe, describe_weights, held_out_entry, judged, sample_entry
 from slhf.training.saving import save_roles
-from slhf.training.sequences import chunks, deal
+from slhf.training.sequences import chunks
 from slhf.training.setup import checked_rows, trainable_policy
 from slhf.types import Round
 
@@ -109,14 +109,19 @@ class GameTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[PromptRow]], num_batches: int, device: torch.device
     ) -> tuple[list[list[Round]], None]:
-        """Play the whole optimiser step at once and deal it out again as micro-batches of like length."""
-        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
-        rows = [row for batch in batches for row in batch]
-        if not rows:
+        """Play the whole optimiser step at once, and leave the training of all of it to its last micro-batch.
+
+        How much is in memory at a time is bounded by tokens (``train_chunk_tokens``), not by
+        micro-batches: pieces of like length, as large as fit, are both smaller and faster.
+        """
+        if self.state.global_step >= self.state.max_steps:
+            # resumed from its last checkpoint: transformers would train one step too many
+            self.control.should_training_stop = True
             return [], None
-        rounds = self.play(rows, self.state.global_step)
+        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        rounds = self.play([row for batch in batches for row in batch], self.state.global_step)
         self._rounds_in_step = len(rounds)
-        return deal(rounds, [len(batch) for batch in batches]), None
+        return [*([] for _ in batches[1:]), rounds], None
 
     def play(self, rows: Sequence[PromptRow], step: int) -> list[Round]:
         """Sample and judge one rollout a prompt."""
