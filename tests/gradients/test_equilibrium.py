@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from games import lora, trainer
-from tiny import TextMatrixJudge, cyclic_preference, model, responses, sequence_log_probs, stackelberg, tokenizer
 
+from games import lora, trainer
 from slhf.algorithms import StackelbergGDA
 from slhf.policies.rollouts import make_answers
 from slhf.training import GameTrainer
+from tiny import TextMatrixJudge, cyclic_preference, model, responses, sequence_log_probs, stackelberg, tokenizer
 
 WORDS = ("<end>", "a", "b")
 TAU = 0.2
@@ -42,6 +42,7 @@ class Play:
             lr_scheduler_type="cosine",
             logging_steps=100,
             log_completions=0,
+            train_chunk_tokens=10_000,
             seed=0,
             **settings,
         )
@@ -84,9 +85,7 @@ class Play:
 
 
 def algorithm() -> StackelbergGDA:
-    return StackelbergGDA(
-        kappa=3.0, tau_leader=TAU, tau_follower=TAU, leader_samples=4, follower_samples=4, kl="exact"
-    )
+    return StackelbergGDA(kappa=3.0, tau_leader=TAU, tau_follower=TAU, leader_samples=4, follower_samples=4, kl="exact")
 
 
 def test_preference_of_the_game_is_a_cycle(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import model, responses, sequence_log_probs
 from torch import Tensor
 
 from slhf.errors import InputError
 from slhf.objectives import ResponseBatch, direct_kl, token_kl, total_kl
 from slhf.objectives.kl import check_kl_form
+from tiny import model, responses, sequence_log_probs
 
 CONTEXT = [1, 2]
 

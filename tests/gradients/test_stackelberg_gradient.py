@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tiny import cyclic_preference, model, responses, sequence_log_probs, tokenizer
 from torch import Tensor
 
 from slhf.algorithms import StackelbergGDA
@@ -16,6 +15,7 @@ from slhf.policies import CausalPolicy, PlainRoles
 from slhf.policies.rollouts import make_answers
 from slhf.training.passes import Scoring, game_batch
 from slhf.types import Rollout, Round
+from tiny import cyclic_preference, model, responses, sequence_log_probs, tokenizer
 
 TEMPERATURE = 0.9
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny import CHAT, model, tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from slhf.policies import CausalPolicy, PlainRoles, PromptRow, Roller, Sampling, make_roles
 from slhf.policies.fused_engine import FusedEngine
 from slhf.policies.transformers_engine import TransformersEngine
 from slhf.types import Rollout
+from tiny import CHAT, model, tokenizer
 
 WORDS = ("<end>", "<user>", "<bot>", "a", "b", "c", "d", "Improve", "the", "previous", "answer!", "<stop>", "<pad>")
 PROMPTS = ["a", "a b c d a b", "c c", "d a d a d a d a d"]
@@ -156,7 +156,11 @@ def test_an_answer_does_not_depend_on_its_batch(template: str | None) -> None:
 def test_seed_step_row_role_and_number_all_change_the_noise() -> None:
     who = policy()
     seen = [
-        [a.tokens for r in roller(who, limit=12, least=12, seed=s).rollouts(rows(["a", "a"]), t, leaders=2) for a in r.leaders]
+        [
+            a.tokens
+            for r in roller(who, limit=12, least=12, seed=s).rollouts(rows(["a", "a"]), t, leaders=2)
+            for a in r.leaders
+        ]
         for s, t in [(0, 0), (0, 1), (1, 0)]
     ]
     flat = [tuple(tokens) for group in seen for tokens in group]
@@ -197,7 +201,9 @@ def test_one_adapter_a_role_samples_each_role_with_its_own() -> None:
         for playing in (role, other):
             with who.playing(playing) as active, torch.no_grad():
                 logits = active(tokens).logits[0, len(contexts[role]) - 1 : -1] / TEMPERATURE
-            found[playing] = logits.log_softmax(-1).gather(1, torch.tensor(answers[role].tokens).unsqueeze(1)).squeeze(1)
+            found[playing] = (
+                logits.log_softmax(-1).gather(1, torch.tensor(answers[role].tokens).unsqueeze(1)).squeeze(1)
+            )
         np.testing.assert_allclose(answers[role].logprobs, found[role].numpy(), atol=2e-5)
         assert not np.allclose(answers[role].logprobs, found[other].numpy(), atol=1e-2)
 

@@ -47,7 +47,6 @@ class TransformersEngine:
 
     def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
         """Run the decoder and return its last hidden states, (n, m, H)."""
-        n, m = tokens.shape
         if step.mask is None:
             looked_at = torch.arange(step.width, device=tokens.device)
             allowed = (looked_at <= step.slots.unsqueeze(-1)).unsqueeze(1)

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 from accelerate.utils import gather_object
 
-from slhf.judges.protocol import Judge, preferences
+from slhf.evaluation.intervals import rate
+from slhf.evaluation.tournament import tournament
+from slhf.judges.protocol import Judge
 from slhf.policies.rollouts import PromptRow, Roller
-from slhf.types import Answer, Comparison, Rollout
+from slhf.types import Answer, Rollout
 
 EVALUATION = 2**32
 """Step number in the noise key of evaluations, so that they never share noise with training."""
+
+PAIRS = (("leader", "base"), ("follower", "base"), ("follower", "leader"))
+"""Who is compared with whom; the first one's rate is reported."""
 
 
 @dataclass
@@ -63,20 +68,12 @@ class Evaluator:
     def _compare(self, rollouts: Sequence[Rollout], base: list[Answer] | None) -> list[dict[str, Any]]:
         leaders = [r.leaders[0] for r in rollouts]
         followers = [r.followers[0][0] for r in rollouts]
-
-        def ask(first: Sequence[Answer], second: Sequence[Answer]) -> np.ndarray:
-            return preferences(
-                self._judge,
-                [
-                    Comparison(r.prompt, a.text, b.text, r.columns)
-                    for r, a, b in zip(rollouts, first, second, strict=True)
-                ],
-            )
-
-        results = {"follower_vs_leader": ask(followers, leaders)}
-        if base is not None:
-            results["leader_vs_base"] = ask(leaders, base)
-            results["follower_vs_base"] = ask(followers, base)
+        answers = {"leader": leaders, "follower": followers} | ({} if base is None else {"base": base})
+        texts = {name: [answer.text for answer in listed] for name, listed in answers.items()}
+        columns = [rollout.columns for rollout in rollouts]
+        played = tournament(self._judge, [rollout.prompt for rollout in rollouts], texts, columns)
+        pairs = [(a, b) for a, b in PAIRS if b in texts]
+        results = {f"{a}_vs_{b}": played.per_prompt[played.names.index(a), played.names.index(b)] for a, b in pairs}
         return [
             {
                 "row": rollout.row,
@@ -94,12 +91,10 @@ class Evaluator:
 
 def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     metrics: dict[str, float] = {}
-    for name in ("leader_vs_base", "follower_vs_base", "follower_vs_leader"):
+    for name in (f"{a}_vs_{b}" for a, b in PAIRS):
         if name in rows[0]:
-            values = np.array([row[name] for row in rows])
-            metrics[name] = float(values.mean())
-            # one prompt has no spread to estimate an error from
-            metrics[f"{name}_stderr"] = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.5
+            found = rate([row[name] for row in rows])
+            metrics |= {name: found.mean, f"{name}_stderr": found.stderr}
     for role in ("leader", "follower"):
         metrics[f"{role}_mean_length"] = float(np.mean([row[f"{role}_length"] for row in rows]))
     return metrics

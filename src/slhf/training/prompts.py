@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slhf.data.prompts import check_prompt
 from slhf.errors import InputError, suggestion
 from slhf.policies.causal_lm import CausalPolicy
 from slhf.policies.rollouts import PromptRow
@@ -34,7 +35,7 @@ class PromptRows(Sequence[PromptRow]):
                 "Rename the column that holds the prompts to 'prompt'"
             )
         for number in range(len(dataset)):
-            _check(dataset[number].get("prompt"), f"{what}, row {number}")
+            check_prompt(dataset[number].get("prompt"), f"{what}, row {number}")
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -44,24 +45,6 @@ class PromptRows(Sequence[PromptRow]):
             return [self[i] for i in range(*index.indices(len(self)))]
         row: Mapping[str, Any] = self._dataset[int(index)]
         return PromptRow(int(index), row["prompt"], {k: v for k, v in row.items() if k != "prompt"})
-
-
-def _check(prompt: Any, where: str) -> None:
-    if prompt is None:
-        raise InputError(f"{where}: 'prompt' is missing; every row needs one")
-    if isinstance(prompt, str):
-        if not prompt.strip():
-            raise InputError(f"{where}: 'prompt' is empty; remove the row or fill it")
-        return
-    if not isinstance(prompt, Sequence) or not prompt:
-        raise InputError(f"{where}: 'prompt' must be text or a list of messages, got {type(prompt).__name__}")
-    for turn in prompt:
-        if not isinstance(turn, Mapping) or not isinstance(turn.get("role"), str):
-            raise InputError(f"{where}: a message needs 'role' and 'content', got {turn!r}")
-        if not isinstance(turn.get("content"), str) or not turn["content"].strip():
-            raise InputError(f"{where}: the {turn['role']} turn has no text content")
-    if prompt[-1]["role"] != "user":
-        raise InputError(f"{where}: the conversation must end with a user turn, it ends with {prompt[-1]['role']!r}")
 
 
 def check_lengths(

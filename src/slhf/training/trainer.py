@@ -109,11 +109,7 @@ class GameTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[PromptRow]], num_batches: int, device: torch.device
     ) -> tuple[list[list[Round]], None]:
-        """Play the whole optimiser step at once, and leave the training of all of it to its last micro-batch.
-
-        How much is in memory at a time is bounded by tokens (``train_chunk_tokens``), not by
-        micro-batches: pieces of like length, as large as fit, are both smaller and faster.
-        """
+        """Play the whole optimiser step at once; its last micro-batch trains all of it, a bounded piece at a time."""
         if self.state.global_step >= self.state.max_steps:
             # resumed from its last checkpoint: transformers would train one step too many
             self.control.should_training_stop = True
