@@ -101,19 +101,18 @@ def test_preference_of_the_game_is_a_cycle(tmp_path: Path) -> None:
     ("settings", "steps"),
     [
         pytest.param({"learning_rate": 3e-3}, 400, id="full"),
-        pytest.param({"learning_rate": 1e-2, "peft": 16, "adapters": "per_role"}, 400, id="per-role"),
+        pytest.param({"learning_rate": 3e-3, "peft": 32, "adapters": "per_role"}, 400, id="per-role"),
     ],
 )
 def test_trainer_reaches_the_equilibrium(tmp_path: Path, settings: dict, steps: int) -> None:
     given = dict(settings)
     if rank := given.pop("peft", None):
-        given["peft"] = lora(r=rank, lora_alpha=2 * rank)
+        given["peft"] = lora(r=rank, lora_alpha=rank)
     play = Play(tmp_path, algorithm=algorithm(), max_steps=steps, **given)
     target = play.equilibrium()
     assert min(play.distances(target)) > 0.2
     play.trainer.train()
     found = play.distances(target)
-    print(settings, found)
     assert max(found) <= 0.05
     # the value with the Follower's KL left out, the paper's Eq. (8), leads to another Leader
     omega = target[1]

@@ -105,6 +105,11 @@ def load_model(name: str | os.PathLike[str], *, dtype: str | torch.dtype = "floa
     adapters = _adapter_folders(folder)
     if adapters:
         base_name = json.loads(Path(adapters[0][1], "adapter_config.json").read_text())["base_model_name_or_path"]
+        if not base_name:
+            raise InputError(
+                f"{folder!r} does not name the model its adapter stands on; write its folder or hub name as "
+                "base_model_name_or_path into adapter_config.json"
+            )
         base = load_model(_beside(folder, base_name), dtype=kind)
         model: Any = None
         for adapter, path in adapters:
@@ -145,15 +150,21 @@ def add_adapters(model: Any, config: LoraConfig | None, *, per_role: bool) -> tu
         The model and role → adapter name (None when all weights train).
 
     Raises:
-        InputError: one adapter a role was asked for without a LoRA configuration.
+        InputError: one adapter a role was asked for and cannot be had, or there is an adapter already.
     """
     if isinstance(model, PeftModel):
-        names = list(model.peft_config)
-        if all(role in names for role in ROLES):
-            return model, {role: role for role in ROLES}
         if config is not None:
             raise InputError("the model already carries an adapter; merge it first, or leave peft_config out")
-        return model, dict.fromkeys(ROLES, str(model.active_adapter))
+        own = all(role in model.peft_config for role in ROLES)
+        if per_role and not own:
+            raise InputError(
+                f"adapters='per_role' needs one adapter called {ROLES[0]!r} and one called {ROLES[1]!r}; the model "
+                f"carries {', '.join(map(repr, model.peft_config))}"
+            )
+        adapters = {role: role for role in ROLES} if own else dict.fromkeys(ROLES, str(model.active_adapter))
+        # an adapter that was loaded comes frozen
+        model.set_requires_grad(list(dict.fromkeys(adapters.values())))
+        return model, adapters
     if config is None:
         if per_role:
             raise InputError("adapters='per_role' needs a peft_config: two roles on one base are two LoRA adapters")

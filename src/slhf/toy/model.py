@@ -49,7 +49,7 @@ class Settings:
     layers: int = 2
     heads: int = 4
     reading_steps: int = 900
-    chatting_steps: int = 800
+    chatting_steps: int = 700
     batch: int = 40
     learning_rate: float = 1e-2
     matrix_rate: float = 0.02

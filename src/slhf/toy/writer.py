@@ -19,22 +19,19 @@ class Habits:
     """How the writer answers; its shares become the base model's.
 
     Attributes:
-        good: share of answers in one of the five good forms.
-        weights: how often each of these is used, relative to the others; the longest is the hardest
-            to sample without a slip, so it is written more often.
-        right_if_good: share of answers in good form that are right.
-        right_if_bad: share of the others that are right (of those that answer at all).
+        good: share of answers in one of the five good forms, all equally often.
+        right_if_good: share of those that are right.
+        right_if_bad: share of the others that are right (those that answer at all).
         two_turns: share of chats with a second turn that asks for an improvement.
-        rewritten: share of second answers that put a good first answer into the next form of the
-            circle, right or wrong anew; all others are drawn as if there were no first answer.
+        improved: share of second answers to a good form that say the same in the next good form,
+            the one the panel likes better; all others are drawn as if there were no first.
     """
 
-    good: float = 0.27
-    weights: tuple[float, ...] = (1.5, 1.0, 1.1, 1.0, 1.1)
-    right_if_good: float = 0.95
-    right_if_bad: float = 0.5
-    two_turns: float = 0.65
-    rewritten: float = 0.35
+    good: float = 0.3
+    right_if_good: float = 0.88
+    right_if_bad: float = 0.6
+    two_turns: float = 0.6
+    improved: float = 0.6
 
 
 class Writer:
@@ -74,45 +71,42 @@ class Writer:
         asked = [self.question() for _ in range(size)]
         return [(q.prompt, forms[self._one(len(forms))](q, q.answer)) for q in asked]
 
-    def answer(self, question: Question, style: str | None = None) -> tuple[str, str]:
-        """Write one answer the way this writer does: often right, often not, in good form or not.
-
-        Args:
-            question: what is asked.
-            style: name of a form; drawn if not given.
-
-        Returns:
-            The name of the form and the answer.
-        """
-        habits = self._habits
-        if style is None:
-            style = self._good() if self._chance(habits.good) else list(BAD)[self._one(len(BAD))]
-        is_right = self._chance(habits.right_if_good if style in GOOD else habits.right_if_bad)
+    def _draw(self, question: Question) -> tuple[str, str]:
+        """Draw a form and an answer, right or wrong."""
+        habits, good = self._habits, self._chance(self._habits.good)
+        styles = list(GOOD if good else BAD)
+        is_right = self._chance(habits.right_if_good if good else habits.right_if_bad)
         answer = question.answer if is_right else mistake(question, self._generator)
-        return style, (GOOD | BAD)[style](question, answer)
-
-    def _good(self) -> str:
-        weights = np.array(self._habits.weights)
-        return list(GOOD)[int(self._generator.choice(len(GOOD), p=weights / weights.sum()))]
+        return styles[self._one(len(styles))], answer
 
     def chat(self) -> list[dict[str, str]]:
         """Write a chat of one or two turns; the second asks to improve the first answer."""
         question = self.question()
-        style, first = self.answer(question)
+        style, answer = self._draw(question)
         messages = [
             {"role": "user", "content": question.prompt},
-            {"role": "assistant", "content": first},
+            {"role": "assistant", "content": _write(style, question, answer)},
         ]
         if self._chance(self._habits.two_turns):
-            following = None
-            if style in GOOD and self._chance(self._habits.rewritten):
-                circle = list(GOOD)
-                following = circle[(circle.index(style) + 1) % len(circle)]
+            if style in GOOD and self._chance(self._habits.improved):
+                style = _next(style)
+            else:
+                style, answer = self._draw(question)
             messages += [
                 {"role": "user", "content": INSTRUCTION},
-                {"role": "assistant", "content": self.answer(question, following)[1]},
+                {"role": "assistant", "content": _write(style, question, answer)},
             ]
         return messages
+
+
+def _write(style: str, question: Question, answer: str) -> str:
+    return {**GOOD, **BAD}[style](question, answer)
+
+
+def _next(style: str) -> str:
+    """Return the good form that the panel prefers to ``style``."""
+    names = list(GOOD)
+    return names[(names.index(style) + 1) % len(names)]
 
 
 def preference_rows(question: Question, responses: list[str]) -> list[dict[str, str | int]]:

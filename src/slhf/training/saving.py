@@ -20,6 +20,8 @@ def save_roles(folder: str | Path, args: GameArguments, policy: CausalPolicy, ba
         base: the base model's name, as the user gave it.
     """
     _name_base(Path(folder), base)
+    # transformers pickles its arguments; nothing here reads them, and a pickle is not safe to pass on
+    Path(folder, "training_args.bin").unlink(missing_ok=True)
     RoleSettings(
         roles=args.roles,
         instruction=args.instruction,
