@@ -154,7 +154,7 @@ def test_settings_of_the_run_are_told_apart(uninterrupted: tuple[str, Path]) -> 
     """LoRA settings are part of what a run is."""
     mode, whole = uninterrupted
     if mode != "shared":
-        pytest.skip("asked once")
+        pytest.skip("the LoRA settings are asked about once, with the shared adapter")
     made = killed_run.make(whole, peft=lora(lora_dropout=0.2))
     with pytest.raises(ValueError, match=r"lora.default.lora_dropout: 0.1 there, 0.2 here"):
         made.train(resume_from_checkpoint=True)

@@ -262,3 +262,24 @@ def test_head_off_passes_hidden_states_and_comes_back(tmp_path: Path) -> None:
         raise RuntimeError("inside")
     with torch.no_grad():
         assert torch.equal(made.model(tokens).logits, logits)
+
+
+@pytest.mark.parametrize("adapter", [True, False])
+def test_mixed_precision_is_near_full_precision(tmp_path: Path, adapter: bool) -> None:
+    """The arithmetic in bf16, weights and reductions in float32: the gradient of the same rounds."""
+    found = {}
+    rounds: Any = None
+    for bf16 in (False, True):
+        made = trainer(tmp_path / str(bf16), peft=lora() if adapter else None, bf16=bf16)
+        with torch.no_grad():
+            for number, parameter in enumerate(p for p in made.model.parameters() if p.requires_grad):
+                noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+                parameter.add_(0.05 * noise)
+        rounds = rounds or made.play([PromptRow(i, p, {}) for i, p in enumerate(PROMPTS)], 0)
+        made._rounds_in_step = len(rounds)
+        made.training_step(made.accelerator.prepare_model(made.model), rounds)  # as train() does
+        grads = [p.grad for p in made.model.parameters() if p.grad is not None]
+        assert {g.dtype for g in grads} == {torch.float32}
+        found[bf16] = torch.cat([g.flatten() for g in grads])
+    gap = (found[True] - found[False]).norm() / found[False].norm()
+    assert 1e-5 < gap < 0.05

@@ -161,9 +161,12 @@ def add_adapters(model: Any, config: LoraConfig | None, *, per_role: bool) -> tu
                 f"adapters='per_role' needs one adapter called {ROLES[0]!r} and one called {ROLES[1]!r}; the model "
                 f"carries {', '.join(map(repr, model.peft_config))}"
             )
-        adapters = {role: role for role in ROLES} if own else dict.fromkeys(ROLES, str(model.active_adapter))
-        # an adapter that was loaded comes frozen
-        model.set_requires_grad(list(dict.fromkeys(adapters.values())))
+        adapters: dict[str, str] = (
+            {role: role for role in ROLES} if own else dict.fromkeys(ROLES, str(model.active_adapter))
+        )
+        for name in dict.fromkeys(adapters.values()):
+            if not model.peft_config[name].is_prompt_learning:  # the policy will refuse that
+                model.set_requires_grad(name)  # an adapter that was loaded comes frozen
         return model, adapters
     if config is None:
         if per_role:

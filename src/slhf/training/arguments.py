@@ -23,7 +23,7 @@ class GameArguments(TrainingArguments):
     Attributes:
         temperature: sampling temperature T > 0; log-probabilities are taken at the same T.
         max_new_tokens: an answer is cut after so many tokens.
-        min_new_tokens: no end token before so many tokens.
+        min_new_tokens: no end token before so many tokens; needs ``allow_truncated_sampling``.
         max_prompt_length: a longer prompt is an error, found before training starts.
         instruction: the turn that asks the Follower for an improvement.
         roles: ``auto`` (chat if there is a chat template), ``chat`` or ``plain``.
@@ -31,7 +31,7 @@ class GameArguments(TrainingArguments):
         adapters: ``shared``, or ``per_role`` for one LoRA adapter a role on one base.
         top_k: truncation of the sampler; needs ``allow_truncated_sampling``.
         top_p: truncation of the sampler; needs ``allow_truncated_sampling``.
-        allow_truncated_sampling: accept top_k/top_p although the trained log-probabilities
+        allow_truncated_sampling: accept top_k/top_p/min_new_tokens although the trained log-probabilities
             are then not those of the sampled distribution.
         sampling_dtype: precision of the sampling copy (``bfloat16``); the model's own if None.
             A different one is corrected by truncated importance weights and reported.
@@ -75,10 +75,11 @@ class GameArguments(TrainingArguments):
         super().__post_init__()
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(f"temperature={self.temperature}: training samples need a temperature > 0")
-        if (self.top_k or self.top_p < 1.0) and not self.allow_truncated_sampling:
+        if (self.top_k or self.top_p < 1.0 or self.min_new_tokens) and not self.allow_truncated_sampling:
             raise InputError(
-                f"top_k={self.top_k}, top_p={self.top_p}: truncated sampling is not the distribution whose "
-                "log-probabilities are trained; leave both off, or set allow_truncated_sampling=True"
+                f"top_k={self.top_k}, top_p={self.top_p}, min_new_tokens={self.min_new_tokens}: a sampler that leaves "
+                "tokens out is not the distribution whose log-probabilities are trained; leave all three off, or set "
+                "allow_truncated_sampling=True"
             )
         for name in ("max_new_tokens", "max_prompt_length", "generation_rows"):
             if getattr(self, name) < 1:
