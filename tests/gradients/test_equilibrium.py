@@ -85,7 +85,7 @@ class Play:
 
 
 def algorithm() -> StackelbergGDA:
-    return StackelbergGDA(kappa=3.0, tau_leader=TAU, tau_follower=TAU, leader_samples=4, follower_samples=4, kl="exact")
+    return StackelbergGDA(kappa=5.0, tau_leader=TAU, tau_follower=TAU, leader_samples=4, follower_samples=4, kl="exact")
 
 
 def test_preference_of_the_game_is_a_cycle(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_preference_of_the_game_is_a_cycle(tmp_path: Path) -> None:
     ("settings", "steps"),
     [
         pytest.param({"learning_rate": 3e-3}, 400, id="full"),
-        pytest.param({"learning_rate": 3e-3, "peft": 32, "adapters": "per_role"}, 400, id="per-role"),
+        pytest.param({"learning_rate": 1.5e-3, "peft": 32, "adapters": "per_role"}, 400, id="per-role"),
     ],
 )
 def test_trainer_reaches_the_equilibrium(tmp_path: Path, settings: dict, steps: int) -> None:
