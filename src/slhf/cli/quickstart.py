@@ -42,8 +42,13 @@ def quickstart(*, seed: int = 0, steps: int | None = None, output: Output = None
     base = [str(row["base"]) for row in result.samples[:SHOWN]]
     columns = [base, *zip(*chains, strict=True)]
     console.print(answers_table(prompts, list(zip(headings, columns, strict=True))))
-    console.print(f"{result.seconds:.0f} s. Everything is in {result.folder}; open {result.folder / 'report.html'}", soft_wrap=True)
-    console.print(f'Ask it yourself:  slhf refine --model {result.folder} --prompt "{prompts[0]}" --steps 3', soft_wrap=True)
+    console.print(
+        f"{result.seconds:.0f} s. Everything is in {result.folder}; open {result.folder / 'report.html'}",
+        soft_wrap=True,
+    )
+    console.print(
+        f'Ask it yourself:  slhf refine --model {result.folder} --prompt "{prompts[0]}" --steps 3', soft_wrap=True
+    )
 
 
 def _refined(model: object, samples: list[dict[str, object]], seed: int) -> tuple[list[str], list[list[str]]]:

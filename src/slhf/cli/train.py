@@ -56,7 +56,10 @@ def train(
         return
     console = result_console()
     console.print(win_table(result.table))
-    console.print(f"{result.seconds:.0f} s. Everything is in {result.folder}; open {result.folder / 'report.html'}", soft_wrap=True)
+    console.print(
+        f"{result.seconds:.0f} s. Everything is in {result.folder}; open {result.folder / 'report.html'}",
+        soft_wrap=True,
+    )
 
 
 def _try(recipe: str, overrides: tuple[str, ...], json: bool) -> None:
