@@ -30,7 +30,7 @@ from slhf.toy.model import Settings, train
 from slhf.toy.world import Question, questions
 from slhf.toy.writer import INSTRUCTION, Writer, preference_rows
 
-TRAIN, TEST, RESPONSES = 1500, 400, 4
+TRAIN, TEST, RESPONSES = 1300, 400, 4
 """Prompts to train on, prompts held out, responses a prompt in the preference set."""
 
 TINY = Settings(hidden=32, layers=1, heads=2, reading_steps=4, chatting_steps=4, batch=8, tokenizer_texts=60, threads=1)

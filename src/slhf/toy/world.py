@@ -91,23 +91,23 @@ def _lists() -> Iterator[tuple[str, str, str]]:
 
 
 def _number_tasks() -> Iterator[Task]:
-    sums = tuple(((str(a), str(b)), str(a + b)) for a in range(1, 11) for b in range(1, 11))
+    sums = tuple(((str(a), str(b)), str(a + b)) for a in range(1, 8) for b in range(1, 8))
     yield Task(
         "sum", ("What is {x} plus {y}?", "How much is {x} and {y} together?", "Please add {x} and {y}."),
         "{x} plus {y} is", "by counting on fingers", sums, _NUMBERS,
     )  # fmt: skip
-    gaps = tuple(((str(a), str(b)), str(a - b)) for a in range(2, 13) for b in range(1, 10) if b < a)
+    gaps = tuple(((str(a), str(b)), str(a - b)) for a in range(2, 10) for b in range(1, 9) if b < a)
     yield Task(
         "difference", ("What is {x} minus {y}?", "How much is left of {x} without {y}?", "Please take {y} from {x}."),
         "{x} minus {y} is", "by counting down slowly", gaps, _NUMBERS,
     )  # fmt: skip
     yield Task(
         "after", ("What number comes after {x}?", "Which number follows {x}?", "Please count one up from {x}."),
-        "the number after {x} is", "by counting up", tuple(((str(n),), str(n + 1)) for n in range(1, 51)), _NUMBERS,
+        "the number after {x} is", "by counting up", tuple(((str(n),), str(n + 1)) for n in range(1, 31)), _NUMBERS,
     )  # fmt: skip
     yield Task(
         "before", ("What number comes before {x}?", "Which number leads to {x}?", "Please count one down from {x}."),
-        "the number before {x} is", "by counting down", tuple(((str(n),), str(n - 1)) for n in range(2, 52)), _NUMBERS,
+        "the number before {x} is", "by counting down", tuple(((str(n),), str(n - 1)) for n in range(2, 32)), _NUMBERS,
     )  # fmt: skip
     pairs = [(a, b) for a in range(1, 13) for b in range(1, 13) if a != b]
     yield Task(

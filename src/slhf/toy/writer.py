@@ -28,8 +28,8 @@ class Habits:
     """
 
     good: float = 0.3
-    right_if_good: float = 0.88
-    right_if_bad: float = 0.6
+    right_if_good: float = 0.9
+    right_if_bad: float = 0.5
     two_turns: float = 0.6
     improved: float = 0.6
 
@@ -66,8 +66,11 @@ class Writer:
                 return question
 
     def page(self, size: int = 4) -> list[tuple[str, str]]:
-        """Write a page of a schoolbook: ``size`` questions, none held out, each with a true answer in good form."""
-        forms = list(GOOD.values())
+        """Write a page of a schoolbook: ``size`` questions, none held out, each with a true answer in good form.
+
+        Answering without first repeating the question is the hardest, so such answers come three times as often.
+        """
+        forms = [*GOOD.values(), *(2 * [GOOD["bare"], GOOD["short"]])]
         asked = [self.question() for _ in range(size)]
         return [(q.prompt, forms[self._one(len(forms))](q, q.answer)) for q in asked]
 
