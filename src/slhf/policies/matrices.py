@@ -21,7 +21,10 @@ def packing_works(dtype: torch.dtype) -> bool:
     than memory allows, because their layout suits many rows. The packed operators are
     torch's own (its compiler uses them) but not public, so they are tried before they are trusted.
     """
-    if dtype not in (torch.float32, torch.bfloat16) or not torch.backends.mkldnn.is_available():
+    if dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if not torch.backends.mkldnn.is_available():
+        log.warning("decoding uses plain matrix products; this torch was built without oneDNN")
         return False
     try:
         generator = torch.Generator().manual_seed(0)
