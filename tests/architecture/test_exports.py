@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import slhf
 
+ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = {
     "GameTrainer",
     "GameArguments",
@@ -48,7 +51,21 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import slhf", "import slhf.toy", "import slhf, slhf.types, slhf.errors"])
+def test_names_of_finite_games_are_those_on_their_page() -> None:
+    import slhf.games
+
+    page = (ROOT / "docs" / "reference" / "games.md").read_text(encoding="utf-8")
+    source = Path(slhf.games.__file__).read_text(encoding="utf-8")
+    exported = re.findall(r"^from (slhf\.games\.\w+) import (\w+) as \2$", source, flags=re.MULTILINE)
+    assert sorted(exported) == sorted(re.findall(r"^::: (slhf\.games\.\w+)\.(\w+)$", page, flags=re.MULTILINE))
+    assert len(exported) > 50
+    for _, name in exported:
+        assert (getattr(slhf.games, name).__doc__ or "").strip()
+
+
+@pytest.mark.parametrize(
+    "statement", ["import slhf", "import slhf.toy", "import slhf.games", "import slhf, slhf.types, slhf.errors"]
+)
 def test_light_rooms_load_no_framework(statement: str) -> None:
     loaded = modules_after(statement)
     assert "slhf" in loaded

@@ -13,6 +13,7 @@ from slhf import __version__
 from slhf.cli.doctor import doctor
 from slhf.cli.quickstart import quickstart
 from slhf.cli.refine import refine
+from slhf.cli.solve import solve
 from slhf.cli.train import train
 from slhf.errors import SlhfError
 
@@ -27,7 +28,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (quickstart, train, refine, doctor):
+for command in (quickstart, train, refine, solve, doctor):
     app.command(command)
 
 

@@ -37,7 +37,7 @@ def checked_prompts(
     # read from memory: mapping or slicing such a set writes no cache files anywhere
     data = rows if isinstance(rows, Dataset) else _from_rows(list(rows), source)
     if len(data) == 0:
-        raise InputError(f"{source} has no rows")
+        raise InputError(f"{source} has no rows; give at least one with a {column!r}")
     if column not in data.column_names:
         near = suggestion(column, data.column_names) or _alias(data.column_names)
         raise InputError(f"{source} has no column {column!r}; it has {', '.join(map(repr, data.column_names))}.{near}")
@@ -87,14 +87,14 @@ def check_prompt(prompt: Any, where: str) -> None:
     """
     if isinstance(prompt, str):
         if not prompt.strip():
-            raise InputError(f"{where}: the prompt is empty")
+            raise InputError(f"{where}: the prompt is empty; write one or leave the row out")
         return
     if prompt is None:
-        raise InputError(f"{where}: there is no prompt")
+        raise InputError(f"{where}: there is no prompt; fill the field or leave the row out")
     if not isinstance(prompt, Sequence):
         raise InputError(f"{where}: a prompt is text or a list of messages, got {type(prompt).__name__} {prompt!r}")
     if not prompt:
-        raise InputError(f"{where}: the conversation has no turns")
+        raise InputError(f"{where}: the conversation has no turns; give at least a user turn")
     for turn, message in enumerate(prompt):
         _check_turn(message, f"{where}, turn {turn}")
     last = prompt[-1]["role"]
@@ -103,7 +103,7 @@ def check_prompt(prompt: Any, where: str) -> None:
             f"{where}: the conversation ends with a turn of role {last!r}; the last turn of a prompt must be the user's"
         )
     if not prompt[-1]["content"].strip():
-        raise InputError(f"{where}: the last user turn is empty")
+        raise InputError(f"{where}: the last user turn is empty; write what is asked, or drop the turn")
 
 
 def _check_turn(message: Any, where: str) -> None:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from slhf.errors import InputError, JudgeError, suggestion
+from slhf.games import preference_matrix, symmetrise
 from slhf.types import Comparison
-
-ANTISYMMETRY = 1e-9
-"""How far p + pᵀ may be from 1."""
 
 
 class MatrixJudge:
@@ -56,6 +54,8 @@ class MatrixJudge:
 
 
 def _checked(actions: tuple[str, ...], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not actions:
+        raise InputError("a preference matrix needs at least one action")
     if len(set(actions)) != len(actions):
         twice = next(a for a in actions if actions.count(a) > 1)
         raise InputError(f"action {twice!r} is listed more than once; the actions of a matrix must be distinct")
@@ -63,17 +63,4 @@ def _checked(actions: tuple[str, ...], p: NDArray[np.float64]) -> NDArray[np.flo
         raise InputError(
             f"a preference matrix over {len(actions)} actions has shape ({len(actions)}, {len(actions)}), got {p.shape}"
         )
-    if not actions:
-        raise InputError("a preference matrix needs at least one action")
-
-    def complain(bad: NDArray[np.bool_], what: str) -> None:
-        if bad.any():
-            i, j = (int(k) for k in np.argwhere(bad)[0])
-            raise InputError(
-                f"p[{i}, {j}] = {p[i, j]} and p[{j}, {i}] = {p[j, i]} "
-                f"(actions {actions[i]!r} and {actions[j]!r}): {what}"
-            )
-
-    complain(~((p >= 0.0) & (p <= 1.0)), "a preference is a probability in [0, 1]")
-    complain(np.abs(p + p.T - 1.0) > ANTISYMMETRY, "they must add up to 1, so that p(y ≻ y′) + p(y′ ≻ y) = 1")
-    return 0.5 * (p + 1.0 - p.T)  # removes what the tolerance let through
+    return symmetrise(preference_matrix(p, actions=actions))  # removes what the tolerance let through
