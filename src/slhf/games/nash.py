@@ -100,7 +100,7 @@ def exploitability(p: ArrayLike, policy: ArrayLike, *, tau: float = 0.0, ref: Ar
     Raises:
         InputError: the policy is no distribution or does not fit the game.
 
-    >>> exploitability([[0.5, 0.7], [0.3, 0.5]], [0.5, 0.5])
+    >>> round(exploitability([[0.5, 0.7], [0.3, 0.5]], [0.5, 0.5]), 12)
     0.1
     """
     checked, tau = preference_matrix(p), checked_tau(tau)
