@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from slhf.games.game import Game, distribution, game
 from slhf.games.preference_matrix import actions_first, blocks, part, stretches
-from slhf.games.simplex import Array, kl_divergence, reply
+from slhf.games.simplex import Array, regret, reply
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,15 @@ def gaps_of(game: Game, leader: Array, follower: Array, replies: Replies | None 
         follower: ω.
         replies: the best replies, where they are known; to compute them again would give the same numbers.
     """
-    regret, kept = _follower_regrets(game, follower, replies)
-    lost = game.rho @ np.einsum("xy,xy->x", leader, regret)
-    against_best, against_given = _leader_regrets(game, leader, kept, kept + regret, replies)
-    return Gaps(follower=float(lost), leader=against_best, duality=against_given + float(lost))
+    given_away, kept = _follower_regrets(game, follower, replies)
+    lost = float(game.rho @ np.einsum("xy,xy->x", leader, given_away))
+    against_best, against_given = _leader_regrets(game, leader, kept, kept + given_away, replies)
+    return Gaps(follower=lost, leader=against_best, duality=against_given + lost)
 
 
 def _follower_regrets(game: Game, follower: Array, replies: Replies | None) -> tuple[Array, Array]:
     """Return the Follower's regret after each action, and v; both of shape (X, Y)."""
-    regret, kept = np.empty(follower.shape[:2]), np.empty(follower.shape[:2])
+    lost, kept = np.empty(follower.shape[:2]), np.empty(follower.shape[:2])
     for block in blocks(game.prompts, game.actions):
         q, values = actions_first(follower[block]), actions_first(-game.p[block])
         given, log_given = (actions_first(part(a, block)) for a in (game.ref_follower, game.log_ref_follower))
@@ -116,8 +116,8 @@ def _follower_regrets(game: Game, follower: Array, replies: Replies | None) -> t
         else:
             best, worth = actions_first(replies.follower[block]), actions_first(-replies.values[block])
         kept[block] = -worth.T
-        regret[block] = _regret(q, values, log_given, best, worth, game.tau_follower).T
-    return regret, kept
+        lost[block] = regret(q, values, log_given, best, worth, game.tau_follower, axis=0).T
+    return lost, kept
 
 
 def _leader_regrets(
@@ -132,18 +132,10 @@ def _leader_regrets(
             best, worth = reply(v, given, log_given, game.tau_leader, axis=0)
         else:
             best, worth = actions_first(replies.leader[xs]), replies.worth[xs]
-        lost = float(game.rho[xs] @ _regret(pi, v, log_given, best, worth, game.tau_leader))
+        lost = float(game.rho[xs] @ regret(pi, v, log_given, best, worth, game.tau_leader, axis=0))
         against_best += lost
         if not np.array_equal(u, v):  # equal where the Follower's regret is below the last bit of what is kept
             best, worth = reply(u, given, log_given, game.tau_leader, axis=0)
-            lost = float(game.rho[xs] @ _regret(pi, u, log_given, best, worth, game.tau_leader))
+            lost = float(game.rho[xs] @ regret(pi, u, log_given, best, worth, game.tau_leader, axis=0))
         against_given += lost
     return against_best, against_given
-
-
-def _regret(q: Array, values: Array, log_ref: Array, best: Array, worth: Array, tau: float) -> Array:
-    """Return what playing q instead of the best reply loses; actions along the first axis."""
-    if not tau:
-        return (q * (worth - values)).sum(axis=0)
-    # not log(best): where tau is small, best itself is rounded to zero
-    return tau * kl_divergence(q, best, log_ref + (values - worth) / tau, axis=0)

@@ -12,7 +12,7 @@ from slhf.games.game import tau as checked_tau
 from slhf.games.nash_regularised import regularised
 from slhf.games.nash_support import unregularised
 from slhf.games.preference_matrix import preference_matrix
-from slhf.games.simplex import Array, kl_divergence, reply
+from slhf.games.simplex import Array, regret, reply
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def nash_equilibrium(p: ArrayLike, *, tau: float = 0.0, ref: ArrayLike | None = 
             policies[x], steps[x] = regularised(skew, tau, np.log(given))
         else:
             policies[x], unique[x], steps[x] = unregularised(skew)
-        lost[x] = _regret(policies[x], skew @ policies[x], given, tau)
+        lost[x] = _lost(policies[x], skew @ policies[x], given, tau)
     if checked.ndim == 3:
         return NashEquilibrium(policies, 0.5 - lost, lost, unique, policies > 0.0, steps)
     gap = float(lost[0])
@@ -110,16 +110,12 @@ def exploitability(p: ArrayLike, policy: ArrayLike, *, tau: float = 0.0, ref: Ar
     refs = np.broadcast_to(reference(ref, shape, "ref", tau), shape)
     # (p − pᵀ)/2 · π, without a copy of the games
     values = 0.5 * (np.einsum("xyz,xz->xy", batch, pi) - np.einsum("xzy,xz->xy", batch, pi))
-    lost = _regret(pi, values, refs, tau)
+    lost = _lost(pi, values, refs, tau)
     return lost if checked.ndim == 3 else float(lost[0])
 
 
-def _regret(policy: Array, values: Array, ref: Array, tau: float) -> Array:
+def _lost(policy: Array, values: Array, ref: Array, tau: float) -> Array:
     """Return what playing the policy instead of the best reply to ``values`` loses, along the last axis."""
     with np.errstate(divide="ignore"):
         log_ref = np.log(ref)
-    best, worth = reply(values, ref, log_ref, tau)
-    short = worth[..., None] - values
-    if not tau:
-        return (policy * short).sum(axis=-1)
-    return tau * kl_divergence(policy, best, log_ref - short / tau)  # not log(best): it may be rounded to zero
+    return regret(policy, values, log_ref, *reply(values, ref, log_ref, tau), tau)

@@ -104,6 +104,31 @@ def kl_divergence(q: Array, ref: Array, log_ref: Array, axis: int = -1) -> Array
     return np.maximum(d, 0.0, out=d).sum(axis=axis)
 
 
+def regret(q: Array, values: Array, log_ref: Array, best: Array, worth: Array, tau: float, axis: int = -1) -> Array:
+    """Return what playing q instead of the best reply loses, never negative.
+
+        worth − [Σ_y q(y) values(y) − τ KL(q ‖ ref)]  =  τ KL(q ‖ best)           for τ > 0
+                                                      =  Σ_y q(y) (worth − values(y))    for τ = 0
+
+    Args:
+        q: what is played; actions along ``axis``.
+        values: preference.
+        log_ref: logarithm of the reference.
+        best: the best reply to ``values``, from :func:`reply`.
+        worth: what that is worth.
+        tau: τ ≥ 0, preference per nat.
+        axis: the axis of the actions.
+
+    Returns:
+        Preference, without the axis.
+    """
+    short = np.expand_dims(worth, axis) - values
+    if not tau:
+        return (q * short).sum(axis=axis)
+    # not log(best): where tau is small, best itself is rounded to zero
+    return tau * kl_divergence(q, best, log_ref - short / tau, axis=axis)
+
+
 def project(point: Array) -> Array:
     """Return the nearest distribution (Euclidean), row by row.
 
