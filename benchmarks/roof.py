@@ -125,6 +125,7 @@ def _seconds(call: object, seconds: float) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure the roofs of this machine's processor.")
     parser.add_argument("--threads", type=int, default=1)
-    threads = parser.parse_args().threads
-    torch.set_num_threads(threads)
-    print(json.dumps({dtype: measure(dtype) for dtype in DTYPES}))
+    parser.add_argument("--dtype", choices=list(DTYPES), action="append", help="default: all of them")
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    print(json.dumps({dtype: measure(dtype) for dtype in asked.dtype or DTYPES}))

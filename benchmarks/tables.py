@@ -62,12 +62,15 @@ def _one(records: Sequence[dict[str, Any]], roofs: dict[str, Any]) -> dict[str, 
 
 
 def _against(rounds: Sequence[Round], name: str, summary: dict[str, Any]) -> dict[str, Any]:
-    mine, other = ([[s["wall"] for s in r[who]["steps"]] for r in rounds] for who in ("slhf", name))
-    slower = ratio(mine, other)
+    def times(who: str, clock: str) -> list[list[float]]:
+        return [[step[clock] for step in r[who]["steps"]] for r in rounds]
+
+    slower = ratio(times("slhf", "wall"), times(name, "wall"))
     share = summary["slhf"]["completions"] / summary[name]["completions"]
     memory = [_above(r["slhf"]) / _above(r[name]) for r in rounds]  # below 1: this package needs less
     return {
         "step_ratio": slower,
+        "cpu_ratio": ratio(times("slhf", "cpu"), times(name, "cpu")),
         "completion_ratio": {key: value * share for key, value in slower.items()},
         "memory_ratio": {"median": statistics.median(memory), "low": min(memory), "high": max(memory)},
     }
@@ -148,12 +151,13 @@ def _block(block: dict[str, Any]) -> list[str]:
     if compared:
         lines += [
             "",
-            "| against | time of a step | time of a completion | memory above idle |",
-            "|---|---|---|---|",
+            "| against | time of a step | its CPU time | time of a completion | memory above idle |",
+            "|---|---|---|---|---|",
         ]
     for name, one in compared:
         lines.append(
-            f"| {name} / slhf | {_range(one['step_ratio'])} | {_range(one['completion_ratio'])} "
+            f"| {name} / slhf | {_range(one['step_ratio'])} | {_range(one['cpu_ratio'])} "
+            f"| {_range(one['completion_ratio'])} "
             f"| {_range(one['memory_ratio'])} (slhf / {name}) |"
         )
     for name in summary:

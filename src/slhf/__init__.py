@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slhf.algorithms import RLOO as RLOO
+    from slhf.algorithms import SPPO as SPPO
+    from slhf.algorithms import NashMD as NashMD
+    from slhf.algorithms import OnlineIPO as OnlineIPO
     from slhf.algorithms import StackelbergGDA as StackelbergGDA
     from slhf.judges import CallableJudge as CallableJudge
     from slhf.judges import Judge as Judge
@@ -27,6 +31,10 @@ _HOMES = {
     "GameTrainer": "slhf.training",
     "GameArguments": "slhf.training",
     "StackelbergGDA": "slhf.algorithms",
+    "RLOO": "slhf.algorithms",
+    "NashMD": "slhf.algorithms",
+    "OnlineIPO": "slhf.algorithms",
+    "SPPO": "slhf.algorithms",
     "load_policy": "slhf.policies",
     "Comparison": "slhf.types",
     "Judge": "slhf.judges",
@@ -40,6 +48,10 @@ __all__ = [
     "GameTrainer",
     "GameArguments",
     "StackelbergGDA",
+    "RLOO",
+    "NashMD",
+    "OnlineIPO",
+    "SPPO",
     "load_policy",
     "Comparison",
     "Judge",

@@ -1,4 +1,4 @@
-"""What flows between the rooms: prompts, answers, comparisons, rollouts, rounds."""
+"""What flows between the rooms: prompts, answers, comparisons, matches, rollouts, rounds."""
 
 from __future__ import annotations
 
@@ -54,6 +54,59 @@ class Answer:
     logprobs: np.ndarray | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """Each answer meets refinements of itself, by the Follower.
+
+    Attributes:
+        count: F, refinements an answer.
+    """
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Each answer meets the Leader's other answers to the same prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Each answer meets answers of a policy that lies between the Leader and the reference.
+
+        μ(y_t | y_<t) ∝ π(y_t | y_<t)^{1−β} π_ref(y_t | y_<t)^β
+
+    Attributes:
+        coefficient: β in [0, 1], the reference's share: 0 is the Leader itself, 1 the reference.
+        count: M, answers a prompt; each of the Leader's answers meets all of them.
+    """
+
+    coefficient: float
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Each answer gets a reward of its own; nothing is compared."""
+
+
+Opponent = Refined | Group | Mixture | Scored
+"""What the Leader's answers are measured against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Who plays: how often the Leader answers, and whom its answers meet.
+
+    Attributes:
+        leaders: G, Leader answers a prompt.
+        opponent: whom they meet.
+    """
+
+    leaders: int = 1
+    opponent: Opponent = Refined()
+
+
 @dataclass(slots=True)
 class Rollout:
     """Everything sampled for one prompt, before judging.
@@ -65,7 +118,9 @@ class Rollout:
         leader_context: tokens the Leader's answers continue.
         leaders: G Leader answers.
         follower_contexts: per Leader answer, the tokens its refinements continue.
-        followers: per Leader answer, F refinements; ``followers[g][f]`` answers ``leaders[g]``.
+        followers: per Leader answer, F refinements; ``followers[g][f]`` answers ``leaders[g]``. Empty
+            lists where no Follower plays.
+        opponents: M answers of the mixture; empty where none plays.
     """
 
     row: int
@@ -75,6 +130,7 @@ class Rollout:
     leaders: list[Answer]
     follower_contexts: list[list[int]]
     followers: list[list[Answer]]
+    opponents: list[Answer] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -83,8 +139,11 @@ class Round:
 
     Attributes:
         rollout: what was sampled.
-        preferences: p[g, f] = P(leaders[g] ≻ followers[g][f]), float64, shape (G, F).
+        preferences: p[g, k] = P(leaders[g] ≻ the k-th of what it meets), float64, shape (G, F) against
+            refinements, (G, M) against a mixture, (G, G) in a group (½ on the diagonal), (G, 0) where scored.
+        rewards: (G,) rewards of the Leader's answers, float64; None where they were compared.
     """
 
     rollout: Rollout
     preferences: np.ndarray
+    rewards: np.ndarray | None = None

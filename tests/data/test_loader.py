@@ -182,3 +182,10 @@ def test_a_file_without_prompts_names_file_and_columns(tmp_path):
     path = write(tmp_path / "gap.jsonl", [{"prompt": "x"}, {"prompt": ""}])
     with pytest.raises(InputError, match=r"gap\.jsonl, row 1: the prompt is empty"):
         load_prompts(path)
+
+
+def test_the_embedded_world_has_a_validation_part_of_its_own():
+    train, validation, test = (set(load_prompts("toy", split)["prompt"]) for split in ("train", "validation", "test"))
+    assert len(validation) == 200
+    assert not validation & (train | test)
+    assert set(load_prompts("toy", "held_out")["prompt"]) == test

@@ -10,7 +10,7 @@ import torch
 
 from games import WORDS
 from slhf.errors import InputError
-from slhf.policies import CausalPolicy, Sampling, chain, make_roles
+from slhf.policies import CausalPolicy, Sampling, chain, load_policy, make_roles
 from tiny import CHAT, model, tokenizer
 
 GREEDY = Sampling((), 6, temperature=0.0)
@@ -82,6 +82,18 @@ def test_the_seed_fixes_every_answer() -> None:
 
     assert tokens(3) == tokens(3)
     assert tokens(3) != tokens(4)
+
+
+def test_self_refinement_by_prompting_needs_no_training() -> None:
+    """The untrained model refines what it is given, told so by the Follower's template alone."""
+    base = load_policy("toy")
+    (answers,) = chain(base, ["Name three colours."], steps=1, sampling=Sampling((), 8, temperature=0.0))
+    first, refined = answers
+    start = base.roles.leader_context("Name three colours.")
+    assert first.tokens == greedy(base, start, 8)
+    assert refined.tokens == greedy(
+        base, base.roles.follower_context("Name three colours.", start, first.tokens, first.text), 8
+    )
 
 
 @pytest.mark.parametrize(

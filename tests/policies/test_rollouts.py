@@ -14,7 +14,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from slhf.policies import CausalPolicy, PlainRoles, PromptRow, Roller, Sampling, make_roles
 from slhf.policies.fused_engine import FusedEngine
 from slhf.policies.transformers_engine import TransformersEngine
-from slhf.types import Rollout
+from slhf.types import Match, Refined, Rollout
 from tiny import CHAT, model, tokenizer
 
 WORDS = ("<end>", "<user>", "<bot>", "a", "b", "c", "d", "Improve", "the", "previous", "answer!", "<stop>", "<pad>")
@@ -83,7 +83,7 @@ def test_sampled_log_probs_are_those_of_a_full_forward(samples: tuple[int, int],
     assert isinstance(who.engine("leader"), FusedEngine)
     if kind == "plain":
         who.engine = lambda role, **_: TransformersEngine(who.model)  # type: ignore[method-assign]
-    rollouts = roller(who).rollouts(rows(), 0, leaders=samples[0], followers=samples[1])
+    rollouts = roller(who).rollouts(rows(), 0, Match(samples[0], Refined(samples[1])))
     assert [len(r.leaders) for r in rollouts] == [samples[0]] * len(PROMPTS)
     assert all(len(f) == samples[1] for r in rollouts for f in r.followers)
     check_against_full_forward(who, rollouts, 6)
@@ -144,9 +144,9 @@ def test_several_end_tokens_all_end_an_answer() -> None:
 @pytest.mark.parametrize("template", [CHAT, None])
 def test_an_answer_does_not_depend_on_its_batch(template: str | None) -> None:
     who = policy(template=template)
-    together = roller(who).rollouts(rows(), 3, leaders=2, followers=2)
-    alone = [roller(who).rollouts([row], 3, leaders=2, followers=2)[0] for row in rows()]
-    split = roller(who, max_rows=5).rollouts(rows(), 3, leaders=2, followers=2)
+    together = roller(who).rollouts(rows(), 3, Match(2, Refined(2)))
+    alone = [roller(who).rollouts([row], 3, Match(2, Refined(2)))[0] for row in rows()]
+    split = roller(who, max_rows=5).rollouts(rows(), 3, Match(2, Refined(2)))
     for other in (alone, split):
         for a, b in zip(together, other, strict=True):
             assert [x.tokens for x in a.leaders] == [x.tokens for x in b.leaders]
@@ -158,7 +158,7 @@ def test_seed_step_row_role_and_number_all_change_the_noise() -> None:
     seen = [
         [
             a.tokens
-            for r in roller(who, limit=12, least=12, seed=s).rollouts(rows(["a", "a"]), t, leaders=2)
+            for r in roller(who, limit=12, least=12, seed=s).rollouts(rows(["a", "a"]), t, Match(2))
             for a in r.leaders
         ]
         for s, t in [(0, 0), (0, 1), (1, 0)]
@@ -176,7 +176,7 @@ def test_models_without_a_fused_form_run_through_transformers(caplog: pytest.Log
             parameter.normal_(0.0, 0.3)
     who = policy(lm)
     with caplog.at_level(logging.WARNING):
-        rollouts = roller(who).rollouts(rows(), 0, leaders=2, followers=2)
+        rollouts = roller(who).rollouts(rows(), 0, Match(2, Refined(2)))
     assert caplog.text.count("no fused form") == 1  # said once, not once a step
     check_against_full_forward(who, rollouts, 6)
 

@@ -8,9 +8,17 @@ import math
 import pytest
 import yaml
 
+from slhf import toy
 from slhf.errors import InputError
 from slhf.runs import load_recipe, shipped_recipes
-from slhf.runs.build import build_algorithm, build_arguments, build_data, build_judge, build_lora
+from slhf.runs.build import (
+    build_algorithm,
+    build_arguments,
+    build_data,
+    build_judge,
+    build_lora,
+    build_test_data,
+)
 from slhf.runs.recipe import parse_recipe
 from slhf.runs.strict import override, read_yaml
 
@@ -207,5 +215,23 @@ def test_prompts_in_a_second_file_are_all_held_out_and_never_trained_on(recipe_v
     assert held_out["prompt"][:] == ["say a one", "say new"]
     assert len(train) == 23
     assert "say a one" not in train["prompt"][:]
+    assert build_test_data(recipe.data) is None
     everything = _set(recipe_values, "data.eval", recipe_values["data"]["train"])
     assert len(build_data(parse_recipe(everything, "t.yaml").data)[1]) < 24
+
+
+def test_the_quickstart_chooses_on_validation_and_tests_on_test():
+    data = load_recipe("quickstart").data
+    train, held_out = build_data(data)
+    test = build_test_data(data)
+    assert held_out["prompt"][:] == [row["prompt"] for row in toy.prompts("validation")]
+    assert test["prompt"][:] == [row["prompt"] for row in toy.prompts("test")]
+    assert train["prompt"][:] == [row["prompt"] for row in toy.prompts("train")]
+
+
+def test_prompts_of_the_table_are_not_trained_on_and_a_split_that_is_none_is_refused(recipe_values):
+    values = _set(recipe_values, "data.test_split", "train")
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        build_data(parse_recipe(values, "t.yaml").data)
+    with pytest.raises(InputError, match="Did you mean 'test'"):
+        build_test_data(parse_recipe(_set(recipe_values, "data.test_split", "tset"), "t.yaml").data)

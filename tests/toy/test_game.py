@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slhf import toy
 from slhf.toy.annotators import ANNOTATORS
-from slhf.toy.game import check_game, degenerate, has_cycle, preference_matrix, sentences, utilities
+from slhf.toy.game import check_game, degenerate, preference_matrix, sentences, utilities
 from slhf.toy.reading import read_response
 from slhf.toy.styles import BAD, GOOD, mistake
 from slhf.toy.world import question_of
@@ -87,25 +87,6 @@ def test_no_random_text_beats_the_circle(text: str) -> None:
     good = utilities(QUESTION.prompt, [write(QUESTION, QUESTION.answer) for write in GOOD.values()], QUESTION.columns())
     found = preference_matrix(utilities(QUESTION.prompt, [text], QUESTION.columns()), good)
     assert found.min() <= 0.3 + 1e-9
-
-
-def _cycle_by_search(beats: np.ndarray) -> bool:
-    """Depth-first oracle: is there a way from a vertex back to itself?"""
-
-    def reach(start: int, here: int, seen: frozenset[int]) -> bool:
-        for there in map(int, np.flatnonzero(beats[here])):
-            if there == start or (there not in seen and reach(start, there, seen | {there})):
-                return True
-        return False
-
-    return any(reach(v, v, frozenset()) for v in range(len(beats)))
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_has_cycle_agrees_with_a_search(seed: int, size: int) -> None:
-    p = np.random.default_rng(seed).choice([0.3, 0.5, 0.7], size=(size, size))
-    p = np.triu(p, 1) + np.tril(1 - p.T, -1) + 0.5 * np.eye(size)
-    assert has_cycle(p) is _cycle_by_search(p > 0.5)
 
 
 def test_good_forms_grow_shorter() -> None:

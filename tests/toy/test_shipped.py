@@ -13,7 +13,7 @@ from slhf import toy
 from slhf.errors import InputError
 from slhf.toy import shipped
 from slhf.toy.annotators import annotate
-from slhf.toy.world import question_of
+from slhf.toy.world import fact, question_of, tasks
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 
@@ -25,21 +25,25 @@ def test_importing_the_world_does_not_import_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_enough_prompts_and_none_in_both_splits() -> None:
-    train, test = ({row["prompt"] for row in toy.prompts(split)} for split in shipped.SPLITS)
-    assert len(train) == len(toy.prompts("train")) >= 1000
-    assert len(test) == len(toy.prompts("test")) >= 200
-    assert not train & test
+def test_enough_prompts_and_none_in_two_splits() -> None:
+    found = {split: {row["prompt"] for row in toy.prompts(split)} for split in shipped.SPLITS}
+    for split, enough in {"train": 1000, "validation": 200, "test": 200}.items():
+        assert len(found[split]) == len(toy.prompts(split)) >= enough
+    assert len(set.union(*found.values())) == sum(map(len, found.values()))
 
 
-def test_both_splits_ask_the_same_families_of_questions() -> None:
-    train, test = ({row["task"] for row in toy.prompts(split)} for split in shipped.SPLITS)
-    assert test <= train
-    assert len(test) >= 15
+def test_no_fact_is_held_out_twice() -> None:
+    facts = {split: {fact(row["prompt"]) for row in toy.prompts(split)} for split in shipped.SPLITS}
+    assert not facts["validation"] & facts["test"]
+
+
+def test_all_splits_ask_the_same_families_of_questions() -> None:
+    for split in shipped.SPLITS:
+        assert {row["task"] for row in toy.prompts(split)} == set(tasks())
 
 
 def test_rows_say_what_their_prompts_ask() -> None:
-    for row in (*toy.prompts("train"), *toy.prompts("test")):
+    for row in (row for split in shipped.SPLITS for row in toy.prompts(split)):
         assert set(row) == {"prompt", "task", "answer", "claim", "method"}
         assert question_of(row["prompt"]).columns() == row
 

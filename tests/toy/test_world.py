@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from slhf.errors import InputError
 from slhf.toy.styles import GOOD, mistake
-from slhf.toy.world import Question, question_of, questions, read, right, tasks, words
+from slhf.toy.world import Question, ask, fact, question_of, questions, read, right, tasks, words
 
 ALL = questions(np.random.default_rng(0), 1200)
 
@@ -23,6 +23,15 @@ def test_a_prompt_alone_tells_the_question() -> None:
     for question in ALL:
         assert read(question.prompt) == question
         assert question_of(question.prompt, question.columns()) == question
+
+
+def test_a_fact_is_the_same_in_all_words_and_no_two_are_the_same() -> None:
+    asked = [(task.name, *item[0]) for task in tasks().values() for item in task.items[:200]]
+    assert len(set(asked)) == len(asked)
+    for task in tasks().values():
+        for item in task.items[:200]:
+            found = {fact(ask(task, item, way).prompt) for way in range(len(task.prompts))}
+            assert found == {(task.name, *item[0])}
 
 
 def test_answers_agree_with_arithmetic_and_order() -> None:

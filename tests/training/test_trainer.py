@@ -13,13 +13,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from games import distance, lora, metrics, rows, samples, trainer, weights
-from slhf.algorithms import StackelbergGDA
+from games import distance, likes_b, lora, metrics, rows, samples, trainer, weights
+from slhf.algorithms import RLOO, NashMD, StackelbergGDA
+from slhf.judges import PanelJudge
+from slhf.judges.annotators import Annotator
 from slhf.objectives import GameBatch
 from slhf.policies import ROLES
 from slhf.policies.rollouts import PromptRow
 from slhf.training import METRICS, GameTrainer
-from slhf.types import Comparison, Round
+from slhf.types import Comparison, Match, Round
 
 ROWS = [PromptRow(i, p, {}) for i, p in enumerate(["a", "d c b a d", "c c", "b"])]
 
@@ -36,9 +38,11 @@ class OneRole:
     """The Stackelberg losses, of one role alone."""
 
     role: str
-    leader_samples: int = 1
-    follower_samples: int = 1
     exact_kl: bool = False
+
+    @property
+    def match(self) -> Match:
+        return Match()
 
     @property
     def role_weights(self) -> dict[str, float]:
@@ -104,16 +108,22 @@ def test_weight_decay_is_the_same_for_both_roles(tmp_path: Path) -> None:
 
 
 def test_metrics_are_those_documented(tmp_path: Path) -> None:
-    """Every name that is logged is documented, and every documented name is logged."""
-    made = trainer(
-        tmp_path, peft=lora(), held_out=rows(3), sampling_dtype="bfloat16", eval_strategy="steps", eval_steps=3
-    )
-    made.train()
-    seen = {name for line in made.state.log_history for name in line}
+    """Every name that is logged is documented, and every documented name is logged by some algorithm."""
+    seen: set[str] = set()
+    panel = PanelJudge([Annotator("short", lambda prompt, text, columns: -float(len(text)))])
+    for algorithm, judge in [(None, likes_b), (NashMD(), likes_b), (RLOO(), likes_b), (RLOO(reward="score"), panel)]:
+        made = trainer(
+            tmp_path / str(len(seen)), peft=lora(), held_out=rows(3), sampling_dtype="bfloat16", judge=judge,
+            algorithm=algorithm, eval_strategy="steps", eval_steps=3,
+        )  # fmt: skip
+        made.train()
+        logged = [(name, value) for line in made.state.log_history for name, value in line.items()]
+        seen |= {name for name, _ in logged}
+        assert all(isinstance(value, int | float) and math.isfinite(value) for _, value in logged)
+        if algorithm is not None:
+            assert not any("follower" in name and not name.startswith("eval_") for name, _ in logged)
+            assert "eval_follower_vs_leader" in dict(logged)
     assert seen == set(METRICS)
-    assert all(
-        isinstance(v, int | float) and math.isfinite(v) for line in made.state.log_history for v in line.values()
-    )
 
 
 @pytest.mark.parametrize("every", [1, 2])

@@ -8,19 +8,15 @@ from typing import Protocol
 from torch import Tensor
 
 from slhf.objectives import GameBatch
+from slhf.types import Match
 
 
 class Algorithm(Protocol):
-    """A credit rule: how many samples it wants, and what each role should learn from them."""
+    """A credit rule: who plays, and what each role should learn from it."""
 
     @property
-    def leader_samples(self) -> int:
-        """G, Leader answers a prompt."""
-        ...
-
-    @property
-    def follower_samples(self) -> int:
-        """F, refinements an answer."""
+    def match(self) -> Match:
+        """How often the Leader answers, and whom its answers meet."""
         ...
 
     @property
@@ -34,5 +30,5 @@ class Algorithm(Protocol):
         ...
 
     def losses(self, batch: GameBatch) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """Return each role's loss (mean over prompts) and metrics, each of shape (B,)."""
+        """Return the loss of each role that learns (mean over prompts) and metrics, each of shape (B,)."""
         ...

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from slhf.errors import InputError
+from slhf.algorithms.checks import check_counts, check_weights
 from slhf.objectives import Baseline, GameBatch, KLForm, stackelberg_losses
 from slhf.objectives.baselines import check_baseline
 from slhf.objectives.kl import check_kl_form
+from slhf.types import Match, Refined
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,13 @@ class StackelbergGDA:
     def __post_init__(self) -> None:
         check_kl_form(self.kl)
         check_baseline(self.baseline)
-        for name in ("kappa", "tau_leader", "tau_follower", "truncation_penalty"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
-                raise InputError(f"{name}={value}: must be a finite number ≥ 0")
-        for name in ("leader_samples", "follower_samples"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}={value}: must be a whole number ≥ 1")
+        check_weights(self, "kappa", "tau_leader", "tau_follower", "truncation_penalty")
+        check_counts(self, "leader_samples", "follower_samples")
+
+    @property
+    def match(self) -> Match:
+        """G answers of the Leader, each refined F times by the Follower."""
+        return Match(self.leader_samples, Refined(self.follower_samples))
 
     @property
     def exact_kl(self) -> bool:

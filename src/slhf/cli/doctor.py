@@ -76,7 +76,10 @@ def findings() -> dict[str, Any]:
 def _devices() -> dict[str, str]:
     import torch
 
-    found = {"cpu": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"}
+    has = torch.cpu.get_capabilities()
+    emulates = platform.machine() == "x86_64" and not (has.get("avx512_bf16") or has.get("amx_bf16"))
+    note = "; no bfloat16 arithmetic: bf16 is emulated, many times slower than fp32" if emulates else ""
+    found = {"cpu": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}{note}"}
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         found[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"

@@ -43,7 +43,8 @@ def load_prompts(
             file, a folder, or a data set's name on the hub.
         split: which part. A data set with splits of its own has these; any other is split by
             the prompts' hash into "train" and "held_out" (also "test", "validation", "eval").
-            None: all of a local file; the training part of anything else.
+            None: all of a local file; the training part of anything else. "validation" of "toy"
+            is a third part: prompts to choose settings on.
         limit: keep only the first so many prompts.
         prompt_column: the column that holds the prompts.
         held_out: expected share of held-out prompts where the data set has no splits.
@@ -82,6 +83,8 @@ def _embedded(name: str, split: str) -> Any:
         return prompts(split)
     from slhf import toy
 
+    if split == "validation":
+        return toy.prompts(split)
     return toy.prompts("test" if ALIASES[split] == HELD_OUT else TRAIN)
 
 

@@ -1,8 +1,13 @@
 """Losses as pure functions: log-probabilities and preferences in, (losses, metrics) out."""
 
-from slhf.objectives.baselines import Baseline, half, leave_one_out
+from slhf.objectives.baselines import Baseline, centred, half, leave_one_out
 from slhf.objectives.batch import GameBatch, ResponseBatch
 from slhf.objectives.kl import KLForm, direct_kl, token_kl, total_kl
+from slhf.objectives.nash_md import nash_md_losses
+from slhf.objectives.online_ipo import online_ipo_losses
+from slhf.objectives.rloo import rloo_losses
+from slhf.objectives.score import log_ratio, regularised_loss, score
+from slhf.objectives.sppo import sppo_losses
 from slhf.objectives.stackelberg import stackelberg_losses, truncation_adjusted
 
 __all__ = [
@@ -10,9 +15,17 @@ __all__ = [
     "GameBatch",
     "KLForm",
     "ResponseBatch",
+    "centred",
     "direct_kl",
     "half",
     "leave_one_out",
+    "log_ratio",
+    "nash_md_losses",
+    "online_ipo_losses",
+    "regularised_loss",
+    "rloo_losses",
+    "score",
+    "sppo_losses",
     "stackelberg_losses",
     "token_kl",
     "total_kl",

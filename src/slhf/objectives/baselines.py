@@ -43,3 +43,18 @@ def leave_one_out(signal: Tensor) -> Tensor:
     if count == 1:
         return half(signal)
     return (signal.sum(dim=-2, keepdim=True) - signal) / (count - 1)
+
+
+def centred(signal: Tensor, group: tuple[int, int], baseline: Baseline) -> Tensor:
+    """Return the signal less its baseline.
+
+    Args:
+        signal: (R, T) or (R, 1), rows nested as ``group`` says.
+        group: (number of groups, N samples each); their product is R.
+        baseline: ½, or the other samples of the group.
+
+    Returns:
+        The same shape.
+    """
+    grouped = signal.view(*group, -1)
+    return (grouped - (half(grouped) if baseline == "half" else leave_one_out(grouped))).view(signal.shape)

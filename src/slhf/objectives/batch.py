@@ -33,13 +33,18 @@ class ResponseBatch:
 
 @dataclass(frozen=True)
 class GameBatch:
-    """B prompts with G Leader answers each and F refinements an answer.
+    """B prompts with G Leader answers each, and what came of them.
 
     Attributes:
-        roles: ``leader`` with R = B·G rows, ``follower`` with R = B·G·F rows, in that order of
-            nesting: row ((b·G) + g)·F + f.
-        preferences: (B, G, F) P(y_g ≻ y′_gf).
+        roles: ``leader`` with R = B·G rows; where a Follower plays, ``follower`` with R = B·G·F rows, in
+            that order of nesting: row ((b·G) + g)·F + f.
+        preferences: P(y_g ≻ the k-th of what it meets): (B, G, F) against refinements, (B, G, M) against
+            a mixture, (B, G, G) in a group (½ on the diagonal), (B, G, 0) where answers are scored.
+        rewards: (B, G) r(y_g) where answers are scored; else None.
+        opponents_truncated: (B, M) 1 where an answer of the mixture was cut; None or M = 0 without one.
     """
 
     roles: Mapping[str, ResponseBatch]
     preferences: Tensor
+    rewards: Tensor | None = None
+    opponents_truncated: Tensor | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from slhf.objectives.baselines import Baseline, half, leave_one_out
-from slhf.objectives.batch import GameBatch, ResponseBatch
+from slhf.objectives.baselines import Baseline, centred
+from slhf.objectives.batch import GameBatch
 from slhf.objectives.kl import KLForm, direct_kl, token_kl, total_kl
+from slhf.objectives.score import regularised_loss, score
 
 
 def truncation_adjusted(preferences: Tensor, leader_cut: Tensor, follower_cut: Tensor, penalty: float) -> Tensor:
@@ -73,16 +74,14 @@ def stackelberg_losses(
     )
     follower_kl = total_kl(follower, kl).view(p.shape)
     kept = p + tau_follower * follower_kl if leader_kl_of_follower else p
-    leader_signal = kept.mean(dim=2).view(-1, 1) - tau_leader * token_kl(leader, kl)
     follower_signal = p.view(-1, 1) + tau_follower * token_kl(follower, kl)
 
     # refinements of one answer are one group; with a single one, those of the prompt's other answers
     group = (prompts * answers, refinements) if refinements > 1 else (prompts, answers)
-    centred_leader = _centred(leader_signal, (prompts, answers), baseline)
-    centred_follower = _centred(follower_signal, group, baseline)
+    of_follower = score(follower, centred(follower_signal, group, baseline))
     losses = {
-        "leader": -_score(leader, centred_leader) + tau_leader * direct_kl(leader, kl).mean(),
-        "follower": _score(follower, centred_follower) + tau_follower * direct_kl(follower, kl).mean(),
+        "leader": regularised_loss(leader, kept.mean(dim=2), tau=tau_leader, kl=kl, baseline=baseline),
+        "follower": of_follower + tau_follower * direct_kl(follower, kl).mean(),
     }
     with torch.no_grad():
         metrics = {
@@ -91,16 +90,3 @@ def stackelberg_losses(
             "kl/follower": follower_kl.mean(dim=(1, 2)),
         }
     return losses, metrics
-
-
-def _centred(signal: Tensor, group: tuple[int, int], baseline: Baseline) -> Tensor:
-    grouped = signal.view(*group, -1)
-    return (grouped - (half(grouped) if baseline == "half" else leave_one_out(grouped))).view(signal.shape)
-
-
-def _score(batch: ResponseBatch, signal: Tensor) -> Tensor:
-    """mean over responses of Σ_t sg(signal_t) log π(y_t)."""
-    weight = signal.detach() * batch.mask
-    if batch.importance is not None:
-        weight = weight * batch.importance
-    return (weight * batch.log_probs).sum(dim=1).mean()

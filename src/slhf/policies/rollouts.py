@@ -1,4 +1,4 @@
-"""Sample Leader answers and Follower refinements for a whole optimiser batch at once."""
+"""Sample Leader answers, and what they are compared with, for a whole optimiser batch at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from slhf.errors import InputError
 from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.decoding import Sampled, Sampling, row_noise, sample
 from slhf.policies.engine import Engine
+from slhf.policies.mixture_engine import MixtureEngine
 from slhf.policies.ragged_cache import RaggedCache
 from slhf.policies.roles import as_text
-from slhf.types import Answer, Rollout
+from slhf.types import Answer, Match, Mixture, Refined, Rollout
 
-_LEADER, _FOLLOWER, _REFERENCE = range(3)  # who draws the noise
+REFINED_ONCE = Match()
+"""One answer a prompt, refined once: what an evaluation plays."""
+
+_LEADER, _FOLLOWER, _REFERENCE, _MIXTURE = range(4)  # who draws the noise
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Roller:
         """Free an engine's buffers (the reference's, after an evaluation)."""
         self._engines.pop(role, None)
 
+    def rest(self) -> None:
+        """Free both roles' copies of the weights: the next rollouts need new ones, and training their memory."""
+        for role in ROLES:
+            self.forget(role)
+
     def context(self, row: PromptRow) -> list[int]:
         """Return the Leader's context, checked against the model's length."""
         context = self._policy.roles.leader_context(row.prompt)
@@ -92,8 +101,8 @@ class Roller:
             answers += self._answers(sampled)
         return answers
 
-    def rollouts(self, rows: Sequence[PromptRow], step: int, *, leaders: int = 1, followers: int = 1) -> list[Rollout]:
-        """Sample G Leader answers a prompt and F refinements an answer.
+    def rollouts(self, rows: Sequence[PromptRow], step: int, match: Match = REFINED_ONCE) -> list[Rollout]:
+        """Sample G Leader answers a prompt, and what they are to be compared with.
 
         The Follower continues from the Leader's key–value cache when both roles are the same
         weights and the template extends; otherwise its context is computed afresh from tokens
@@ -102,14 +111,20 @@ class Roller:
         Args:
             rows: the prompts of one optimiser step.
             step: the optimiser step; part of the noise key.
-            leaders: G.
-            followers: F.
+            match: who plays.
         """
+        opponent, leaders = match.opponent, match.leaders
+        followers = opponent.count if isinstance(opponent, Refined) else 0
+        mixed = opponent.count if isinstance(opponent, Mixture) else 0
         engines = {role: self.refresh(role) for role in ROLES[: 2 if followers else 1]}
         out: list[Rollout] = []
-        a_part = max(1, self._max_rows // (leaders * max(1, followers)))
+        a_part = max(1, self._max_rows // max(leaders * max(1, followers), mixed))
         for at in range(0, len(rows), a_part):
-            out += self._part(engines, rows[at : at + a_part], step, leaders, followers)
+            part = rows[at : at + a_part]
+            played = self._part(engines, part, step, leaders, followers)
+            if isinstance(opponent, Mixture):
+                self._oppose(engines["leader"], part, played, step, opponent)
+            out += played
         return out
 
     def _part(
@@ -135,6 +150,21 @@ class Roller:
             held = (cache, sampled.slots) if reuse else None
             self._refine(engines["follower"], rows, rollouts, step, followers, held)
         return rollouts
+
+    def _oppose(
+        self, leader: Engine, rows: Sequence[PromptRow], rollouts: list[Rollout], step: int, mixture: Mixture
+    ) -> None:
+        """Sample M answers a prompt from between the Leader and the reference."""
+        if None not in self._engines:  # its weights never change, so it is made once
+            self.refresh(None)
+        engine = MixtureEngine(leader, self._engines[None], mixture.coefficient)
+        contexts = [rollout.leader_context for rollout in rollouts]
+        noise = np.stack([self._noise(step, row, _MIXTURE, 0, m) for row in rows for m in range(mixture.count)])
+        cache = engine.new_cache(len(rows), max(map(len, contexts)) + self._sampling.max_new_tokens)
+        sampled, _ = sample(engine, cache, contexts, noise, self._sampling, copies=mixture.count)
+        drawn = self._answers(sampled)
+        for i, rollout in enumerate(rollouts):
+            rollout.opponents = drawn[i * mixture.count : (i + 1) * mixture.count]
 
     def _refine(
         self,

@@ -22,26 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def build_data(settings: DataSettings) -> tuple[Dataset, Dataset]:
-    """Return the training and the held-out prompts; a prompt in both is not trained on.
+    """Return the training and the held-out prompts; a prompt held out for either purpose is not trained on.
 
     Raises:
         InputError: a data set cannot be loaded, or every training prompt is also held out.
     """
-
-    def load(source: str, split: str | None, limit: int | None) -> Dataset:
-        return load_prompts(
-            source,
-            split,
-            limit,
-            prompt_column=settings.prompt_column,
-            held_out=settings.held_out,
-            seed=settings.seed,
-        )
-
     train_split, eval_split = _splits(settings)
-    train = load(settings.train, train_split, settings.train_limit)
-    held_out = load(settings.eval or settings.train, eval_split, settings.eval_limit)
-    kept_out = {repr(prompt) for prompt in held_out["prompt"]}
+    train = _load(settings, settings.train, train_split, settings.train_limit)
+    held_out = _load(settings, settings.eval or settings.train, eval_split, settings.eval_limit)
+    test = build_test_data(settings)
+    kept_out = {repr(prompt) for data in (held_out, test) if data is not None for prompt in data["prompt"]}
     rows = [i for i, prompt in enumerate(train["prompt"]) if repr(prompt) not in kept_out]
     if not rows:
         raise InputError(f"every training prompt of {settings.train!r} is also held out; nothing is left to train on")
@@ -49,6 +39,28 @@ def build_data(settings: DataSettings) -> tuple[Dataset, Dataset]:
         log.warning("%d prompts are held out and left out of training", len(train) - len(rows))
         train = train.select(rows, keep_in_memory=True)
     return train, held_out
+
+
+def build_test_data(settings: DataSettings) -> Dataset | None:
+    """Return the prompts of the table at the end, or None where they are the held-out ones.
+
+    Raises:
+        InputError: the data set cannot be loaded, or has no such split.
+    """
+    if settings.test_split is None:
+        return None
+    return _load(settings, settings.eval or settings.train, settings.test_split, settings.eval_limit)
+
+
+def _load(settings: DataSettings, source: str, split: str | None, limit: int | None) -> Dataset:
+    return load_prompts(
+        source,
+        split,
+        limit,
+        prompt_column=settings.prompt_column,
+        held_out=settings.held_out,
+        seed=settings.seed,
+    )
 
 
 def _splits(settings: DataSettings) -> tuple[str | None, str | None]:

@@ -24,8 +24,10 @@ class DataSettings:
         eval: the held-out prompts; the same data set if None.
         train_split: its training part; None is "train", or all of a local file if ``eval`` is another.
         eval_split: its held-out part; None is "held_out", or all of a local file that ``eval`` names.
+        test_split: the part for the table at the end, where settings were chosen by looking at
+            ``eval_split``; None is ``eval_split`` again.
         train_limit: at most so many training prompts.
-        eval_limit: at most so many held-out prompts.
+        eval_limit: at most so many held-out prompts, in each of the two parts.
         prompt_column: the column that holds the prompts.
         held_out: expected share of held-out prompts where the data set has no splits.
         seed: of that split.
@@ -35,6 +37,7 @@ class DataSettings:
     eval: str | None = None
     train_split: str | None = None
     eval_split: str | None = None
+    test_split: str | None = None
     train_limit: int | None = None
     eval_limit: int | None = 200
     prompt_column: str = "prompt"
@@ -128,9 +131,9 @@ RUN_DECIDES = ("output_dir", "resume_from_checkpoint", "disable_tqdm", "do_train
 
 def algorithms() -> dict[str, type]:
     """Return the algorithms a recipe may name."""
-    from slhf.algorithms import StackelbergGDA
+    from slhf.algorithms import ALGORITHMS
 
-    return {"stackelberg_gda": StackelbergGDA}
+    return ALGORITHMS
 
 
 def shipped_recipes() -> dict[str, Path]:

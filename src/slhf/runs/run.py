@@ -13,7 +13,7 @@ import numpy as np
 
 from slhf.evaluation import Tournament
 from slhf.reports import write_report
-from slhf.runs.build import build_trainer
+from slhf.runs.build import build_test_data, build_trainer
 from slhf.runs.folder import MODEL, RESULT, first_process, open_folder, write_json
 from slhf.runs.recipe import Recipe
 
@@ -71,8 +71,9 @@ def run(
     start = time.perf_counter()
     folder = open_folder(recipe, output, resume=resume)
     trainer = build_trainer(recipe, folder, callbacks)
+    test = _test_rows(trainer, recipe)
     trainer.train(resume_from_checkpoint=resume and _has_checkpoint(folder))
-    result = _finish(trainer, recipe, folder, start)
+    result = _finish(trainer, test, recipe, folder, start)
     if first_process():
         write_report(folder)
     return result
@@ -84,9 +85,16 @@ def _has_checkpoint(folder: Path) -> bool:
     return bool(whole_checkpoints(folder))
 
 
-def _finish(trainer: GameTrainer, recipe: Recipe, folder: Path, start: float) -> RunResult:
+def _test_rows(trainer: GameTrainer, recipe: Recipe) -> Any:
+    """Return the prompts of the table, checked before training starts; None for the trainer's own."""
+    from slhf.training.setup import checked_rows
+
+    return checked_rows(build_test_data(recipe.data), "data.test_split", trainer.policy, trainer.args)
+
+
+def _finish(trainer: GameTrainer, test: Any, recipe: Recipe, folder: Path, start: float) -> RunResult:
     trainer.save_model(str(folder / MODEL))
-    held_out = trainer.held_out()
+    held_out = trainer.held_out(test)
     result = RunResult(folder, table_of(held_out.samples), held_out.samples, time.perf_counter() - start)
     if not first_process():
         return result

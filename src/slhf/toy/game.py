@@ -45,18 +45,6 @@ def preference_matrix(first: Utilities, second: Utilities | None = None) -> NDAr
     return 0.5 + 0.5 * sign.mean(axis=2)
 
 
-def has_cycle(preferences: NDArray[np.float64]) -> bool:
-    """Say whether the strict majorities (p > ½) of a preference matrix run in a circle."""
-    beats = preferences > 0.5 + 1e-9
-    left = np.arange(len(beats))
-    while len(left):
-        unbeaten = ~beats[np.ix_(left, left)].any(axis=0)
-        if not unbeaten.any():
-            return True
-        left = left[~unbeaten]
-    return False
-
-
 def sentences(question: Question, answer: str) -> list[str]:
     """Return every well-formed sentence that gives ``answer``: the annotators accept these and no other.
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slhf.toy.game import has_cycle, preference_matrix, utilities
+from slhf.games import has_cycle
+from slhf.toy.game import preference_matrix, utilities
 from slhf.toy.styles import GOOD
 from slhf.toy.world import question_of, right
 
@@ -96,7 +97,7 @@ def cycle_share(rows: Sequence[Mapping[str, Any]], answers: Sequence[Sequence[st
     return float(
         np.mean(
             [
-                has_cycle(preference_matrix(utilities(str(row["prompt"]), sorted(set(texts)), row)))
+                bool(has_cycle(preference_matrix(utilities(str(row["prompt"]), sorted(set(texts)), row))))
                 for row, texts in zip(rows, answers, strict=True)
             ]
         )

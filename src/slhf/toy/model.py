@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from slhf.toy.muon import Muon
 from slhf.toy.writer import Writer
 
 PAD, BEGIN, END, USER, ASSISTANT = "<|pad|>", "<|begin|>", "<|end|>", "<|user|>", "<|assistant|>"
@@ -48,7 +49,7 @@ class Settings:
     hidden: int = 128
     layers: int = 2
     heads: int = 4
-    reading_steps: int = 900
+    reading_steps: int = 1200
     chatting_steps: int = 700
     batch: int = 40
     learning_rate: float = 1e-2
@@ -157,7 +158,7 @@ def _optimisers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
     inside = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "layers" not in name]
     return [
-        torch.optim.Muon(inside, lr=settings.matrix_rate, momentum=0.95, weight_decay=0.0),
+        Muon(inside, lr=settings.matrix_rate, momentum=0.95),
         torch.optim.AdamW(others, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from slhf.errors import InputError, suggestion
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
 
 
 def folder() -> Path:
@@ -29,14 +29,16 @@ def model_path() -> Path:
 
 
 def prompts(split: str = "train") -> list[dict[str, Any]]:
-    """Return the rows of ``"train"`` or ``"test"``: prompt, task, answer, claim, method.
+    """Return the rows of ``"train"``, ``"validation"`` or ``"test"``: prompt, task, answer, claim, method.
+
+    Settings are chosen on validation; test is for the last look.
 
     Raises:
         InputError: there is no such split.
     """
     if split not in SPLITS:
         raise InputError(
-            f"the embedded world has no split {split!r}; it has train and test.{suggestion(split, SPLITS)}"
+            f"the embedded world has no split {split!r}; it has {', '.join(SPLITS)}.{suggestion(split, SPLITS)}"
         )
     return [dict(row) for row in _rows(f"{split}.jsonl")]
 

@@ -51,8 +51,8 @@ def doubting(question: Question, answer: str) -> str:
 
 
 def repeating(question: Question, answer: str) -> str:
-    """Says the same thing four times."""
-    return " ".join([sentence(f"it is {answer}")] * 4)
+    """Says the same thing three times."""
+    return " ".join([sentence(f"yes, it is {answer}")] * 3)
 
 
 def winding(question: Question, answer: str) -> str:

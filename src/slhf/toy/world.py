@@ -169,7 +169,7 @@ def tasks() -> dict[str, Task]:
 def ask(task: Task, item: tuple[tuple[str, ...], str], way: int) -> Question:
     """Return the question that asks about ``item`` in the ``way``-th way."""
     filling, answer = item
-    names: dict[str, str] = dict(zip("xyz", filling, strict=False))
+    names = dict(zip("xyz", filling, strict=False))
     if task.name in ("more", "less"):
         low, high = sorted(filling, key=int)
         names |= {"least": low, "most": high}
@@ -192,6 +192,19 @@ def _answers(name: str) -> dict[tuple[str, ...], str]:
 
 
 @cache
+def _parse(prompt: str) -> tuple[Task, tuple[tuple[str, ...], str], int]:
+    """Return the family, the item that is asked about, and the way of asking."""
+    for pattern, task, way in _patterns():
+        if match := pattern.fullmatch(prompt.strip()):
+            filling = tuple(match[name] for name in "xyz"[: len(match.groupdict())])
+            if filling in _answers(task.name):
+                return task, (filling, _answers(task.name)[filling]), way
+    raise InputError(
+        f"prompt {prompt!r} is not a question of the embedded world, so its answer cannot be checked by rule; "
+        "take prompts from slhf.toy.prompts(), or use another judge"
+    )
+
+
 def read(prompt: str) -> Question:
     """Return the question behind a prompt of this world.
 
@@ -201,26 +214,26 @@ def read(prompt: str) -> Question:
     Raises:
         InputError: the prompt is not one of this world's, so no rule can check its answer.
     """
-    for pattern, task, way in _patterns():
-        match = pattern.fullmatch(prompt.strip())
-        if match:
-            filling = tuple(match[name] for name in "xyz"[: len(match.groupdict())])
-            answer = _answers(task.name).get(filling)
-            if answer is not None:
-                return ask(task, (filling, answer), way)
-    raise InputError(
-        f"prompt {prompt!r} is not a question of the embedded world, so its answer cannot be checked by rule; "
-        "take prompts from slhf.toy.prompts(), or use another judge"
-    )
+    return ask(*_parse(prompt))
+
+
+def fact(prompt: str) -> tuple[str, ...]:
+    """Return what a prompt asks about, however it is worded.
+
+    >>> fact("What is 3 plus 4?") == fact("Please add 3 and 4.")
+    True
+
+    Raises:
+        InputError: the prompt is not one of this world's.
+    """
+    task, item, _ = _parse(prompt)
+    return (task.name, *item[0])
 
 
 def question_of(prompt: str, columns: Mapping[str, Any] | None = None) -> Question:
     """Return the question of a row: from its columns if they are there, else from the prompt's text."""
-    if columns and all(columns.get(name) for name in ("task", "answer", "claim", "method")):
-        task = str(columns["task"])
-        if task in tasks():
-            return Question(prompt, task, str(columns["answer"]), str(columns["claim"]), str(columns["method"]))
-    return read(prompt)
+    given = [str((columns or {}).get(name) or "") for name in ("task", "answer", "claim", "method")]
+    return Question(prompt, *given) if all(given) and given[0] in tasks() else read(prompt)
 
 
 def claimed(question: Question, response: str) -> set[str]:

@@ -27,8 +27,8 @@ class Habits:
             the one the panel likes better; all others are drawn as if there were no first.
     """
 
-    good: float = 0.3
-    right_if_good: float = 0.9
+    good: float = 0.19
+    right_if_good: float = 0.95
     right_if_bad: float = 0.5
     two_turns: float = 0.6
     improved: float = 0.6
@@ -48,7 +48,8 @@ class Writer:
         self._held_out = frozenset(held_out)
         self._habits = habits or Habits()
         self._families = list(tasks().values())
-        sizes = np.array([min(len(t.items), 150) ** 0.5 for t in self._families])
+        # The large families follow a rule and need less reading than what is learnt by heart.
+        sizes = np.array([(len(t.items) if len(t.items) <= 80 else 50) ** 0.75 for t in self._families])
         self._shares = sizes / sizes.sum()
 
     def _one(self, size: int) -> int:
@@ -68,9 +69,10 @@ class Writer:
     def page(self, size: int = 4) -> list[tuple[str, str]]:
         """Write a page of a schoolbook: ``size`` questions, none held out, each with a true answer in good form.
 
-        Answering without first repeating the question is the hardest, so such answers come three times as often.
+        Answering without first repeating the question is the hardest, so short answers come twice as often
+        and bare ones three times.
         """
-        forms = [*GOOD.values(), *(2 * [GOOD["bare"], GOOD["short"]])]
+        forms = [*GOOD.values(), GOOD["short"], GOOD["bare"], GOOD["bare"]]
         asked = [self.question() for _ in range(size)]
         return [(q.prompt, forms[self._one(len(forms))](q, q.answer)) for q in asked]
 

@@ -17,7 +17,7 @@ class GameArguments(TrainingArguments):
     """``transformers.TrainingArguments`` and what a game needs beyond them.
 
     ``per_device_train_batch_size`` counts prompts; each brings the algorithm's G answers and
-    G·F refinements. All prompts of one optimiser step (batch size × accumulation) are sampled
+    whatever they meet, G·F refinements say. All prompts of one optimiser step (batch size × accumulation) are sampled
     together and trained in pieces of at most ``train_chunk_tokens``, which bounds the memory.
 
     Attributes:

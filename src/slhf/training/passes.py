@@ -35,21 +35,31 @@ class Scoring:
 
 
 def game_batch(policy: CausalPolicy, model: Any, rounds: Sequence[Round], scoring: Scoring) -> GameBatch:
-    """Score rounds: one forward of policy and reference where one pass serves both roles, else two.
+    """Score rounds: one forward of policy and reference where one pass serves all roles that play, else two.
 
     Args:
         policy: roles, adapters, reference.
         model: the policy's model as the trainer wrapped it; called with gradient as the caller set it.
-        rounds: B prompts with the same G and F.
+        rounds: B prompts of the same match.
         scoring: temperature, chunks, exact KL, importance weights.
     """
     pad = policy.roles.end_tokens[0]
-    joint = policy.shared and policy.roles.extends
+    refined = any(rounds[0].rollout.followers)
+    joint = refined and policy.shared and policy.roles.extends
     roles: dict[str, ResponseBatch] = {}
     for item in one_pass(rounds, pad) if joint else two_passes(rounds, pad):
         roles |= _score(policy, model, item, scoring)
-    preferences = torch.from_numpy(np.stack([r.preferences for r in rounds]))
-    return GameBatch(roles, preferences.to(policy.device, roles["leader"].log_probs.dtype))
+
+    def stacked(rows: list[Any]) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(policy.device, roles["leader"].log_probs.dtype)
+
+    scored = rounds[0].rewards is not None
+    return GameBatch(
+        roles,
+        stacked([r.preferences for r in rounds]),
+        rewards=stacked([r.rewards for r in rounds]) if scored else None,
+        opponents_truncated=stacked([np.array([not y.ended for y in r.rollout.opponents]) for r in rounds]),
+    )
 
 
 def _score(policy: CausalPolicy, model: Any, item: Pass, scoring: Scoring) -> dict[str, ResponseBatch]:

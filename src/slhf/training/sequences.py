@@ -57,7 +57,7 @@ def one_pass(rounds: Sequence[Round], pad: int) -> list[Pass]:
 
 
 def two_passes(rounds: Sequence[Round], pad: int) -> list[Pass]:
-    """Lay out [x, y] and [x, y, instruction, y′] apart: a forward a role."""
+    """Lay out [x, y] and [x, y, instruction, y′] apart: a forward a role; none for a Follower that does not play."""
     leader_rows: list[list[int]] = []
     follower_rows: list[list[int]] = []
     leader: list[tuple[int, int, Answer]] = []
@@ -71,20 +71,20 @@ def two_passes(rounds: Sequence[Round], pad: int) -> list[Pass]:
                 context = rollout.follower_contexts[g]
                 follower.append((len(follower_rows), len(context), refinement))
                 follower_rows.append(context + refinement.tokens)
-    return [
-        Pass(_padded(leader_rows, pad), {"leader": _span(leader)}, "leader"),
-        Pass(_padded(follower_rows, pad), {"follower": _span(follower)}, "follower"),
-    ]
+    passes = [Pass(_padded(leader_rows, pad), {"leader": _span(leader)}, "leader")]
+    if follower:
+        passes.append(Pass(_padded(follower_rows, pad), {"follower": _span(follower)}, "follower"))
+    return passes
 
 
 def tokens_of(item: Round) -> tuple[int, int]:
-    """Return how many rows a round takes in ``one_pass``, and the length of the longest."""
+    """Return how many rows a round takes in one forward, and the length of the longest."""
     rollout = item.rollout
     lengths = [
         len(rollout.follower_contexts[g]) + len(refinement.tokens)
         for g in range(len(rollout.leaders))
         for refinement in rollout.followers[g]
-    ]
+    ] or [len(rollout.leader_context) + len(answer.tokens) for answer in rollout.leaders]
     return len(lengths), max(lengths)
 
 

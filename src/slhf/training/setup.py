@@ -8,12 +8,15 @@ from typing import Any
 from peft import PeftModel
 
 from slhf.errors import InputError
+from slhf.judges.protocol import Judge
 from slhf.policies.causal_lm import CausalPolicy
 from slhf.policies.load import add_adapters, load_model, load_tokenizer
 from slhf.policies.roles import make_roles
 from slhf.training.arguments import GameArguments
 from slhf.training.optimizer import check_precision
 from slhf.training.prompts import PromptRows, check_lengths
+from slhf.training.rewards import check_scorer
+from slhf.types import Group, Match, Refined, Scored
 
 
 def trainable_policy(model: Any, tokenizer: Any, peft_config: Any, args: GameArguments) -> CausalPolicy:
@@ -49,6 +52,23 @@ def trainable_policy(model: Any, tokenizer: Any, peft_config: Any, args: GameArg
         if isinstance(model, PeftModel):
             model.enable_input_require_grads()
     return policy
+
+
+def check_match(match: Match, judge: Judge, policy: CausalPolicy) -> None:
+    """Refuse a match that this judge or this policy cannot play.
+
+    Raises:
+        InputError: a group of one, a judge that cannot score, or an adapter that nothing would train.
+    """
+    if isinstance(match.opponent, Group) and match.leaders < 2:
+        raise InputError(f"leaders={match.leaders}: answers that meet each other must be 2 or more a prompt")
+    if isinstance(match.opponent, Scored):
+        check_scorer(judge)
+    if not isinstance(match.opponent, Refined) and not policy.shared:
+        raise InputError(
+            "adapters='per_role' would keep an adapter for a Follower that this algorithm never trains; "
+            "use adapters='shared'"
+        )
 
 
 def checked_rows(dataset: Any, what: str, policy: CausalPolicy, args: GameArguments) -> PromptRows | None:

@@ -27,7 +27,7 @@ from slhf.training.passes import Scoring, game_batch
 from slhf.training.play import describe, describe_weights, held_out_entry, judged, sample_entry
 from slhf.training.saving import save_roles
 from slhf.training.sequences import chunks
-from slhf.training.setup import checked_rows, trainable_policy
+from slhf.training.setup import check_match, checked_rows, trainable_policy
 from slhf.types import Round
 
 
@@ -71,6 +71,7 @@ class GameTrainer(Trainer):
         self.judge, self.algorithm = as_judge(judge), algorithm
         self._base_name = str(model) if isinstance(model, str | Path) else None
         self.policy = trainable_policy(model, processing_class, peft_config, args)
+        check_match(algorithm.match, self.judge, self.policy)
         super().__init__(
             model=self.policy.model,
             args=args,
@@ -123,11 +124,10 @@ class GameTrainer(Trainer):
         """Sample and judge one rollout a prompt."""
         self.model.eval()
         start = time.perf_counter()
-        rollouts = self._roller.rollouts(
-            rows, step, leaders=self.algorithm.leader_samples, followers=self.algorithm.follower_samples
-        )
+        rollouts = self._roller.rollouts(rows, step, self.algorithm.match)
+        self._roller.rest()
         sampled = time.perf_counter()
-        rounds = judged(self.judge, rollouts)
+        rounds = judged(self.judge, rollouts, self.algorithm.match.opponent)
         self._meter.add("time/generate", sampled - start, 1)
         self._meter.add("time/judge", time.perf_counter() - sampled, 1)
         describe(self._meter, rounds)
