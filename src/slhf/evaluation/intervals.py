@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slhf.errors import InputError
+from slhf.evaluation.bootstrap import clustered_stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Rate:
         return f"{self.mean:.3f} ± {spread}"
 
 
-def rate(values: Sequence[float] | NDArray[np.float64]) -> Rate:
+def rate(values: Sequence[float] | NDArray[np.float64], clusters: NDArray[np.intp] | None = None) -> Rate:
     """Average independent values, one a prompt.
 
         mean = Σ v / n,   stderr = sqrt( Σ (v − mean)² / (n − 1) / n )
@@ -44,6 +45,8 @@ def rate(values: Sequence[float] | NDArray[np.float64]) -> Rate:
     Args:
         values: n values; several samples of one prompt are averaged first, for they are not
             independent.
+        clusters: number of each value's prompt, where a prompt may come more than once; the
+            standard error is then clustered by prompt, see :func:`slhf.evaluation.clustered_stderr`.
 
     Returns:
         The mean and its standard error; the latter is NaN at n = 1.
@@ -54,5 +57,7 @@ def rate(values: Sequence[float] | NDArray[np.float64]) -> Rate:
     v = np.asarray(values, dtype=np.float64)
     if v.ndim != 1 or v.size == 0:
         raise InputError(f"a rate needs one value a prompt and at least one prompt, got shape {v.shape}")
+    if clusters is not None:
+        return Rate(float(v.mean()), float(clustered_stderr(v, clusters)), len(np.unique(clusters)))
     spread = float(v.std(ddof=1) / math.sqrt(v.size)) if v.size > 1 else math.nan
     return Rate(float(v.mean()), spread, int(v.size))
