@@ -77,7 +77,7 @@ def test_the_recipe_shown_is_a_recipe(tmp_path: Path) -> None:
     assert recipe.args["learning_rate"] == 1e-3
 
 
-@pytest.mark.parametrize("command", ["quickstart", "train", "refine", "solve", "doctor"])
+@pytest.mark.parametrize("command", ["quickstart", "train", "refine", "tournament", "solve", "doctor"])
 def test_every_option_is_on_the_page_of_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     from slhf.cli import main
 

@@ -14,7 +14,7 @@ import pytest
 from slhf.cli import main
 from slhf.cli.main import app
 
-COMMANDS = ("quickstart", "train", "refine", "solve", "doctor")
+COMMANDS = ("quickstart", "train", "refine", "tournament", "solve", "doctor")
 
 
 @pytest.fixture

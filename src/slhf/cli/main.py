@@ -14,6 +14,7 @@ from slhf.cli.doctor import doctor
 from slhf.cli.quickstart import quickstart
 from slhf.cli.refine import refine
 from slhf.cli.solve import solve
+from slhf.cli.tournament import tournament
 from slhf.cli.train import train
 from slhf.errors import SlhfError
 
@@ -28,7 +29,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (quickstart, train, refine, solve, doctor):
+for command in (quickstart, train, refine, tournament, solve, doctor):
     app.command(command)
 
 
