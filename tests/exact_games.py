@@ -23,6 +23,15 @@ def preferences(rng: np.random.Generator, actions: int, prompts: int | None = No
     return p if prompts else p[0]
 
 
+def matrix(upper: NDArray[np.float64] | list[float], actions: int) -> Array:
+    """The preference matrix with these entries above the diagonal, row by row."""
+    p = np.full((actions, actions), 0.5)
+    rows, columns = np.triu_indices(actions, 1)
+    p[rows, columns] = upper
+    p[columns, rows] = 1.0 - np.asarray(upper, dtype=float)
+    return p
+
+
 def paradox(a: float, b: float, c: float) -> Array:
     """§4.1: three types, A ≻ B ≻ C, B ≻ C ≻ A and C ≻ A ≻ B, with these shares."""
     return np.array([[0.5, 1 - b, a], [b, 0.5, 1 - c], [1 - a, c, 0.5]])

@@ -128,6 +128,7 @@ def test_a_picture_is_drawn(slhf, tmp_path, kind):
         (("FILE", "--plot", "nowhere/game.png"), "folder nowhere does not exist"),
         (("FILE", "--plot", "game.png", "--dynamics", "mirror-decent"), "Did you mean 'mirror-descent'"),
         (("FILE", "--plot", "game.png", "--steps", "0"), "steps is 0"),
+        (("FILE", "--plot", "game.png", "--dynamics", "nash-md"), "needs tau > 0.*give a tau"),
         (("missing.csv",), "missing.csv"),
         (("FILE", "--no-such"), "no-such"),
     ],
@@ -138,6 +139,21 @@ def test_wrong_input_ends_with_2_and_says_what_to_do(slhf, cycle, monkeypatch, a
     assert code == 2
     assert out == ""
     assert re.search(words, " ".join(err.replace("│", "").split()))
+
+
+def test_a_large_tau_is_drawn_with_smaller_steps(slhf, tmp_path):
+    target = tmp_path / "game.svg"
+    code, _, err = slhf("solve", "--paradox", "1", "1", "1", "--tau", "50", "--plot", str(target), "--steps", "20")
+    assert code == 0, err
+    assert target.stat().st_size > 0
+
+
+def test_a_picture_of_several_prompts_is_refused_before_they_are_solved(slhf, tmp_path):
+    games = tmp_path / "two.json"
+    games.write_text(json.dumps({"p": [[[0.5, 0.7], [0.3, 0.5]], [[0.5, 0.2], [0.8, 0.5]]]}), encoding="utf-8")
+    code, out, err = slhf("solve", str(games), "--plot", str(tmp_path / "game.png"))
+    assert (code, out) == (2, "")
+    assert "holds 2" in err
 
 
 def test_asymmetric_preferences_are_refused_and_mended_on_request(slhf, tmp_path):

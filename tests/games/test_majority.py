@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exact_games import matrix
 from slhf.errors import InputError
 from slhf.games.majority import (
     condorcet_loser,
@@ -19,15 +20,6 @@ from slhf.games.majority import (
     majority_cycles,
     smith_set,
 )
-
-
-def matrix(upper, actions):
-    """The preference matrix with these entries above the diagonal."""
-    p = np.full((actions, actions), 0.5)
-    rows, columns = np.triu_indices(actions, 1)
-    p[rows, columns] = upper
-    p[columns, rows] = 1.0 - np.asarray(upper, dtype=float)
-    return p
 
 
 @st.composite

@@ -228,12 +228,18 @@ def test_a_condorcet_winner_is_played_alone_being_the_smith_set(p: Array, winner
     assert found.unique
 
 
-def test_a_game_all_but_of_low_rank_is_certified_within_its_promise() -> None:
+def test_a_game_all_but_of_low_rank_is_certified_within_its_promise_and_says_so(caplog) -> None:
     rng = np.random.default_rng(3)
     place = rng.normal(size=(60, 2))
     turn = np.outer(place[:, 0], place[:, 1])
     found = nash_equilibrium(matrix(1.0 / (1.0 + np.exp(-(turn - turn.T)))))
     assert found.exploitability <= 1e-10
+    assert not found.unique
+    assert "rounding hides" in caplog.text
+    caplog.clear()
+    nash_equilibrium(CYCLE)
+    nash_equilibrium(np.full((3, 3), 0.5))
+    assert not caplog.text  # an exact answer, unique or not, needs no remark
 
 
 # shapes and refusals

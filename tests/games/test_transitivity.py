@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exact_games import matrix
 from slhf.errors import InputError
 from slhf.games.transitivity import CLASSES, transitive_share, transitivity
-
-
-def matrix(upper, actions):
-    p = np.full((actions, actions), 0.5)
-    rows, columns = np.triu_indices(actions, 1)
-    p[rows, columns] = upper
-    p[columns, rows] = 1.0 - np.asarray(upper, dtype=float)
-    return p
 
 
 @st.composite

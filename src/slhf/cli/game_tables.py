@@ -105,7 +105,7 @@ def _certificate(found: Mapping[str, Any]) -> str:
             f"duality {gaps['duality']:.1e}{tied}"
         )
     if "exploitability" in found:
-        other = "" if found["unique"] else "; not unique: the one of largest entropy is shown"
+        other = "" if found["unique"] else "; others may exist: the one of largest entropy is shown"
         return f"value {found['value']:.6g}; exploitability {found['exploitability']:.1e}{other}"
     weak = f" (regularised by {found['regularisation']:g})" if found["regularisation"] else ""
     return f"the rewards are a Bradley–Terry fit over all pairs{weak}; where p runs in circles, other pairs give others"

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from slhf.cli.options import Flag, Json
+from slhf.cli.options import Flag, Json, Names, Numbers
 from slhf.cli.streams import print_json, result_console
 
 if TYPE_CHECKING:
     from slhf.games import PreferenceData
-
-Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
-Names = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 
 def solve(
@@ -71,22 +68,21 @@ def solve(
     from slhf.cli.game_tables import print_game
     from slhf.games.solve import CONCEPTS, Question, solve
 
-    if plot is not None:
-        from slhf.reports.game_figures import check_picture
-
-        check_picture(plot)
     concepts = CONCEPTS if concept == "all" else (concept,)
     question = Question(concepts, tau, tau_leader, tau_follower, ref, attempts)
     data = _data(file, paradox, symmetrise)
-    results = solve(data, question)
     if plot is not None:
-        _draw(plot, data, results, question, dynamics, steps)
+        _check_plot(plot, data, question, dynamics, steps)
+    results = solve(data, question)
     if json:
         print_json({"source": data.source, "games": results})
+    else:
+        for result in results:
+            print_game(result_console(), result)
+    if plot is None:
         return
-    for result in results:
-        print_game(result_console(), result)
-    if plot is not None:
+    _draw(plot, data, results, question, dynamics, steps)  # last, so that a picture that fails loses no result
+    if not json:
         result_console().print(f"drawn into {plot}", markup=False, soft_wrap=True)
 
 
@@ -102,15 +98,24 @@ def _data(file: Path | None, paradox_shares: tuple[float, float, float] | None, 
     return read_preferences(file, symmetrise=symmetrise)
 
 
+def _check_plot(plot: Path, data: PreferenceData, question: Any, names: list[str] | None, steps: int) -> None:
+    """Refuse a picture that cannot be drawn, before anything is solved."""
+    from slhf.errors import InputError
+    from slhf.reports.game_figures import check_picture
+    from slhf.reports.game_races import check_race
+
+    check_picture(plot)
+    if data.p.ndim == 3 and len(data.p) > 1:
+        raise InputError(f"--plot draws one game, {data.source} holds {len(data.p)}; write the one you mean to a file")
+    check_race(question, names, steps)
+
+
 def _draw(
     plot: Path, data: PreferenceData, results: list[dict[str, Any]], question: Any, names: list[str] | None, steps: int
 ) -> None:
-    from slhf.errors import InputError
     from slhf.reports.game_figures import game_figure, save_figure
     from slhf.reports.game_races import race
 
-    if len(results) > 1:
-        raise InputError(f"--plot draws one game, {data.source} holds {len(results)}; write the one you mean to a file")
     p = data.p if data.p.ndim == 2 else data.p[0]
     curves = race(p, question, names, steps)
     number = {action: y for y, action in enumerate(data.actions)}

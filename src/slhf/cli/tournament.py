@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from slhf.cli.options import Json
+from slhf.cli.options import Json, Names
 from slhf.cli.streams import print_json, quiet_stdout, result_console
-
-Names = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 
 def tournament(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,11 @@ from slhf.games.nash_support import unregularised
 from slhf.games.preference_matrix import preference_matrix
 from slhf.games.simplex import Array, regret, reply
 
+log = logging.getLogger(__name__)
+
+_LOOSE = 1e-8
+"""An exploitability above this, preference, is said, not only returned."""
+
 
 @dataclass(frozen=True, eq=False)
 class NashEquilibrium:
@@ -23,7 +29,7 @@ class NashEquilibrium:
         policy: π*, shape (Y,) or (X, Y).
         value: what the policy is sure of, ½ − exploitability, preference; ½ at the equilibrium. A number, or (X,).
         exploitability: what the best reply still gains; zero up to rounding. A number, or (X,).
-        unique: whether there is no other equilibrium; always for τ > 0. A bool, or (X,).
+        unique: True if there is known to be no other equilibrium; always for τ > 0. A bool, or (X,).
         support: which actions are played with positive probability, shape (Y,) or (X, Y).
         steps: linear systems solved. An int, or (X,).
     """
@@ -73,6 +79,8 @@ def nash_equilibrium(p: ArrayLike, *, tau: float = 0.0, ref: ArrayLike | None = 
         else:
             policies[x], unique[x], steps[x] = unregularised(skew)
         lost[x] = _lost(policies[x], skew @ policies[x], given, tau)
+    if lost.max() > _LOOSE:
+        log.warning("Nash: exploitability %.1e at prompt %d; the policy is approximate", lost.max(), lost.argmax())
     if checked.ndim == 3:
         return NashEquilibrium(policies, 0.5 - lost, lost, unique, policies > 0.0, steps)
     gap = float(lost[0])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
 from slhf.games.nash_interior import interior, start
 from slhf.games.nash_regularised import regularised
 from slhf.games.simplex import Array
+
+log = logging.getLogger(__name__)
 
 _GAPS = (1e-10, 1e-12, 1e-14)
 """The interior path is left at these gaps to try whether its support is the equilibrium's."""
@@ -57,6 +61,11 @@ def unregularised(skew: Array) -> tuple[Array, bool, int]:
     policy = on_support(skew, even, support)[0]
     if (skew @ policy).max() <= _EXACT:
         return policy, False, point.steps + more
+    log.warning(
+        "Nash: rounding hides which of the %d actions are played, so the equilibrium is approximate (see its "
+        "exploitability) and not known to be unique; a positive tau makes the problem well posed.",
+        len(skew),
+    )
     candidates = [policy, point.policy]
     for tau in _LEAST:
         even, last = regularised(skew, tau, uniform)

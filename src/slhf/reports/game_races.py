@@ -37,7 +37,13 @@ AVERAGED = ("algorithm1", "self-play")
 
 DEFAULT = ("algorithm1", "mirror-descent", "self-play")
 
+REGULARISED = ("magnetic", "nash-md")
+"""Those whose published step size is a multiple, or a fraction, of τ."""
+
 _POINTS = 300
+
+_ETA, _KAPPA = 0.1, 5.0
+"""The dynamics' own defaults; multiplicative steps need κη τ < 2, so η gets smaller for a large τ."""
 
 
 def race(p: Array, question: Question, names: Sequence[str] | None = None, steps: int = 2000) -> list[Curve]:
@@ -55,16 +61,27 @@ def race(p: Array, question: Question, names: Sequence[str] | None = None, steps
     Raises:
         InputError: an unknown name, no steps, or a dynamics that needs τ > 0.
     """
-    known = [*SEQUENTIAL, *SIMULTANEOUS]
-    for name in names or ():
-        if name not in known:
-            raise InputError(f"unknown dynamics {name!r}; there are {', '.join(known)}.{suggestion(name, known)}")
-    if steps < 1:
-        raise InputError(f"steps is {steps}; a dynamics needs at least one step to be drawn")
+    check_race(question, names, steps)
     curves: list[Curve] = []
     for name in names or DEFAULT:
         curves += (_sequential if name in SEQUENTIAL else _simultaneous)(name, p, question, steps)
     return curves
+
+
+def check_race(question: Question, names: Sequence[str] | None, steps: int) -> None:
+    """Refuse a race that cannot be run.
+
+    Raises:
+        InputError: an unknown name, no steps, or a dynamics that needs τ > 0.
+    """
+    known = [*SEQUENTIAL, *SIMULTANEOUS]
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown dynamics {name!r}; there are {', '.join(known)}.{suggestion(name, known)}")
+        if name in REGULARISED and not question.tau:
+            raise InputError(f"dynamics {name!r} needs tau > 0, which sets its steps; give a tau, or leave it out")
+    if steps < 1:
+        raise InputError(f"steps is {steps}; a dynamics needs at least one step to be drawn")
 
 
 def _sequential(name: str, p: Array, asked: Question, steps: int) -> list[Curve]:
@@ -72,7 +89,9 @@ def _sequential(name: str, p: Array, asked: Question, steps: int) -> list[Curve]
     tau_leader = asked.tau if asked.tau_leader is None else asked.tau_leader
     tau_follower = asked.tau if asked.tau_follower is None else asked.tau_follower
     checked = game(p, tau_leader=tau_leader, tau_follower=tau_follower, ref_leader=asked.ref, ref_follower=asked.ref)
-    seen = _recorded(play(checked), steps)
+    largest = max(tau_leader, tau_follower, 1e-12)
+    eta = min(_ETA, 1.0 / (_KAPPA * largest)) if name == "mirror-descent" else _ETA
+    seen = _recorded(play(checked, eta=eta, kappa=_KAPPA), steps)
     curves = [_curve(label, seen, lambda point: point.leader, last_gap(checked))]
     if name in AVERAGED:
         curves.append(_curve(f"{label}, average", seen, lambda point: point.average_leader, average_gap(checked)))
