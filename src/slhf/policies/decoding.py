@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from slhf.policies.engine import Engine, extend
 from slhf.policies.ragged_cache import RaggedCache
-
-BLOCK = 128
-"""Tokens summed at once when one is drawn."""
 
 OnToken = Callable[[int, int], None]
 """Called with (row, token) as each token is sampled."""
@@ -86,32 +82,14 @@ def next_tokens(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tens
     logits.div_(sampling.temperature)
     _truncate(logits, sampling)
     mass = torch.softmax(logits, dim=-1)
-    chosen = _inverse(mass, noise)
+    cumulative = mass.cumsum(dim=-1)
+    total = cumulative[:, -1:]
+    # stay below the total, or a token of zero probability could follow the last real one
+    target = torch.minimum(noise.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    chosen = torch.searchsorted(cumulative, target, right=True).squeeze(1)
     if not sampling.logprobs:
         return chosen, None
     return chosen, mass.gather(1, chosen.unsqueeze(1)).squeeze(1).log()
-
-
-def _inverse(mass: Tensor, noise: Tensor) -> Tensor:
-    """Return min { v : Σ_{w ≤ v} mass[w] > u Σ mass } a row, (n,).
-
-    Found in two steps, first the block of tokens, then the token in it: a running sum over a whole vocabulary
-    is a chain of additions, and takes longer than the softmax before it.
-    """
-    rows, size = mass.shape
-    blocks = F.pad(mass, (0, -size % BLOCK)).view(rows, -1, BLOCK)
-    ends = blocks.sum(dim=-1).cumsum(dim=-1)
-    target = _below(noise.unsqueeze(1) * ends[:, -1:], ends[:, -1:])
-    block = torch.searchsorted(ends, target, right=True)
-    before = torch.where(block > 0, ends.gather(1, (block - 1).clamp_(min=0)), 0.0)
-    inside = blocks[torch.arange(rows, device=mass.device), block.squeeze(1)].cumsum(dim=-1)
-    token = torch.searchsorted(inside, _below(target - before, inside[:, -1:]), right=True)
-    return (block * BLOCK + token).squeeze(1)
-
-
-def _below(value: Tensor, total: Tensor) -> Tensor:
-    # at the total, or above it by rounding, a token of zero probability could follow the last real one
-    return torch.minimum(value, torch.nextafter(total, torch.zeros_like(total)))
 
 
 def _truncate(logits: Tensor, sampling: Sampling) -> None:
