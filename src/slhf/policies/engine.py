@@ -19,6 +19,11 @@ class Engine(Protocol):
         """Where tokens must live."""
         ...
 
+    @property
+    def head_mark(self) -> object | None:
+        """Equal marks mean the same output head; None where that is not known."""
+        ...
+
     def new_cache(self, rows: int, capacity: int) -> RaggedCache:
         """Return an empty cache of this model's shape."""
         ...

@@ -99,6 +99,11 @@ class FusedEngine:
         """Where tokens must live."""
         return self._decoder.norm.weight.device
 
+    @property
+    def head_mark(self) -> object | None:
+        """Which frozen weight the head is, and its type; None if it trains, carries an adapter or has a bias."""
+        return None if self._head.source is None or self._head_bias is not None else (self._head.source, self.dtype)
+
     @torch.no_grad()
     def refresh(self, adapter: str | None) -> None:
         """Copy the model's current weights, with the named adapter merged (None: the base)."""

@@ -67,6 +67,11 @@ class Matrix:
         self._weight: Tensor | None = None
         self._source: tuple[int, int] | None = None
 
+    @property
+    def source(self) -> tuple[int, int] | None:
+        """Which frozen parameter, in which version, was taken over; None for anything else."""
+        return self._source
+
     def fill(self, parts: Sequence[Tensor]) -> None:
         """Take over weights, stacked by rows; one that has not changed since is left as it is."""
         # only a frozen parameter can be known by its address: a merged weight is made afresh each

@@ -101,6 +101,10 @@ class MixtureEngine:
         """Where tokens must live."""
         return self._policy.device
 
+    @property
+    def head_mark(self) -> None:
+        """Not known: it may be two heads."""
+
     def new_cache(self, rows: int, capacity: int) -> Any:
         """Return an empty pair of caches."""
         policy, reference = (engine.new_cache(rows, capacity) for engine in (self._policy, self._reference))
@@ -126,12 +130,23 @@ class MixtureEngine:
         return joined
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Return z, or (1 − β) z + β z_ref for the mixture, of (n, 2H + 1) hidden states: (n, V), float32 at least."""
+        """Return z, or (1 − β) z + β z_ref for the mixture, of (n, 2H + 1) hidden states: (n, V), float32 at least.
+
+        A head is linear: where both models have the same one, the states are mixed and it is applied once.
+        """
         size = hidden.shape[-1] // 2
-        mine = self._policy.logits(hidden[:, :size].contiguous())
-        mine = mine.to(torch.promote_types(mine.dtype, torch.float32))
+        mine, theirs = hidden[:, :size].contiguous(), hidden[:, size:-1]
+        mark = self._policy.head_mark
+        if mark is not None and mark == self._reference.head_mark:
+            return _wide(self._policy.logits(torch.lerp(mine, theirs, self._coefficient * hidden[:, -1:])))
+        logits = _wide(self._policy.logits(mine))
         mixed = hidden[:, -1].nonzero().squeeze(1)
         if len(mixed):
-            theirs = self._reference.logits(hidden[mixed, size:-1]).to(mine.dtype)
-            mine[mixed] = torch.lerp(mine[mixed], theirs, self._coefficient)
-        return mine
+            logits[mixed] = torch.lerp(
+                logits[mixed], self._reference.logits(theirs[mixed]).to(logits.dtype), self._coefficient
+            )
+        return logits
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -33,6 +33,10 @@ class TransformersEngine:
         """Where tokens must live."""
         return self._model.device
 
+    @property
+    def head_mark(self) -> None:
+        """Not known: an adapter may sit on the head."""
+
     def active(self) -> AbstractContextManager[Any]:
         """Return the context in which this engine's weights are the model's."""
         return self._weights()
