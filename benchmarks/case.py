@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
@@ -15,9 +16,13 @@ from peft import LoraConfig, TaskType
 
 from benchmarks.models import SIZES, SPECIAL, build_model, build_tokenizer
 
-GAMES = {"stackelberg": ("slhf", "plain", "rloo"), "nash_md": ("slhf", "trl_nash")}
-"""Game → its contenders."""
-PEERS = {"rloo", "trl_nash"}
+GAMES = {
+    "stackelberg": ("slhf", "plain", "rloo"),
+    "nash_md": ("slhf", "trl_nash"),
+    "pairs": ("pair_slhf", "pair_trl"),
+}
+"""Game → its contenders; ``pairs`` is DPO, which has a command of its own."""
+PEERS = {"rloo", "trl_nash", "pair_trl"}
 """Contenders that run in an environment of their own."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -34,7 +39,7 @@ class Case:
         contender: who runs, one of the game's.
         size: model, a key of ``SIZES``.
         prompt_tokens: tokens of a prompt, its template included.
-        new_tokens: most tokens of an answer; exactly as many with fixed lengths.
+        new_tokens: most tokens of an answer; exactly as many with fixed lengths. Of pairs: of a response.
         lengths: "fixed" (the end token is never sampled) or "varied" (geometric, mean new_tokens / 2).
         micro_batch: prompts a backward pass; completions for RLOO.
         accumulation: micro-batches an optimiser step.
@@ -105,14 +110,34 @@ class Case:
 
     def prompts(self, steps: int) -> list[list[dict[str, str]]]:
         """Return the conversations of ``steps`` optimiser steps, each ``prompt_tokens`` long."""
-        generator = torch.Generator().manual_seed(self.seed)
         words = self.prompt_tokens - TEMPLATE_TOKENS
         if words < 1:
             raise ValueError(f"prompt_tokens={self.prompt_tokens}: the template alone has {TEMPLATE_TOKENS}")
-        high = SIZES[self.size].vocabulary - 2 * len(SPECIAL) - 8
-        drawn = torch.randint(0, high, (steps * self.batch, words), generator=generator)
-        texts = [" ".join(f"w{i}" for i in row) for row in drawn.tolist()]
+        texts = self.texts([words] * (steps * self.batch), self.seed)
         return [[{"role": "user", "content": text}] for text in texts]
+
+    def texts(self, lengths: list[int], seed: int) -> list[str]:
+        """Return random texts of so many words, a token each."""
+        generator = torch.Generator().manual_seed(seed)
+        high = SIZES[self.size].vocabulary - 2 * len(SPECIAL) - 8
+        drawn = torch.randint(0, high, (len(lengths), max(lengths)), generator=generator).tolist()
+        return [" ".join(f"w{i}" for i in row[:length]) for row, length in zip(drawn, lengths, strict=True)]
+
+    def pairs(self, steps: int) -> list[dict[str, Any]]:
+        """Return the pairs of ``steps`` optimiser steps: responses of ``new_tokens``, or a quarter of it to all of it.
+
+        The end token is one of them.
+        """
+        prompts, rng = self.prompts(steps), random.Random(self.seed)
+        least = self.new_tokens if self.lengths == "fixed" else max(2, self.new_tokens // 4)
+        sides = {}
+        for number, side in enumerate(("chosen", "rejected"), start=1):
+            lengths = [rng.randint(least, self.new_tokens) - 1 for _ in prompts]
+            sides[side] = self.texts(lengths, self.seed + number)
+        return [
+            {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+            for prompt, chosen, rejected in zip(prompts, sides["chosen"], sides["rejected"], strict=True)
+        ]
 
     def arguments(self) -> list[str]:
         """Return the command-line arguments that make this case again."""

@@ -20,6 +20,8 @@ PRELOAD = {
     "plain": "peft",
     "rloo": "trl.trainer.rloo_trainer",
     "trl_nash": "trl.experimental.nash_md",
+    "pair_slhf": "slhf.training",
+    "pair_trl": "trl.trainer.dpo_trainer",
 }
 """Contender, run by ``contender_<name>.py`` → what it imports before the idle memory is read."""
 

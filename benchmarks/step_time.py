@@ -133,7 +133,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words, numbers = (lambda text: text.split(",")), (lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--game", choices=list(GAMES), default="stackelberg")
+    parser.add_argument("--game", choices=[game for game in GAMES if game != "pairs"], default="stackelberg")
     parser.add_argument("--contenders", type=words, help="default: all of the game")
     parser.add_argument("--sizes", type=words, help="nano, tiny, small, qwen2.5-0.5b (default: tiny,small)")
     parser.add_argument("--new-tokens", type=numbers, help="default: 64,128")
@@ -166,13 +166,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     for peer in PEERS.intersection(asked.contenders):
         if not asked.peer_python:
             parser.error(f"{peer} needs --peer-python; benchmarks/README.md says how its environment is made")
-    asked.set = _options(asked.set)
+    asked.set = options(asked.set)
     return asked
 
 
-def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:
+def options(pairs: list[str]) -> dict[str, dict[str, Any]]:
     """Read ``contender.option=value``; the value as JSON if it is JSON, as text otherwise."""
-    options: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
         contender, _, option = name.partition(".")
@@ -180,8 +180,8 @@ def _options(pairs: list[str]) -> dict[str, dict[str, Any]]:
             read = json.loads(value)
         except json.JSONDecodeError:
             read = value
-        options.setdefault(contender, {})[option] = read
-    return options
+        found.setdefault(contender, {})[option] = read
+    return found
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def _against(rounds: Sequence[Round], name: str, summary: dict[str, Any]) -> dic
 
     slower = ratio(times("slhf", "wall"), times(name, "wall"))
     share = summary["slhf"]["completions"] / summary[name]["completions"]
-    memory = [_above(r["slhf"]) / _above(r[name]) for r in rounds]  # below 1: this package needs less
+    memory = [above_idle(r["slhf"]) / above_idle(r[name]) for r in rounds]  # below 1: this package needs less
     return {
         "step_ratio": slower,
         "cpu_ratio": ratio(times("slhf", "cpu"), times(name, "cpu")),
@@ -78,7 +78,8 @@ def _against(rounds: Sequence[Round], name: str, summary: dict[str, Any]) -> dic
     }
 
 
-def _above(record: dict[str, Any]) -> float:
+def above_idle(record: dict[str, Any]) -> float:
+    """Return a process's peak memory above what it held after its imports, MiB."""
     return record["peak_mib"] - record["idle_mib"]
 
 

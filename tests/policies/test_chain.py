@@ -10,7 +10,9 @@ import torch
 
 from games import WORDS
 from slhf.errors import InputError
-from slhf.policies import CausalPolicy, Sampling, chain, load_policy, make_roles
+from slhf.policies import CausalPolicy, Sampling, chain, load_policy, make_roles, turns
+from slhf.policies.chain import next_turn
+from slhf.types import Answer
 from tiny import CHAT, model, tokenizer
 
 GREEDY = Sampling((), 6, temperature=0.0)
@@ -45,6 +47,28 @@ def test_each_step_refines_the_answer_before_it() -> None:
         for before, after in pairwise(answers):
             longer = who.roles.follower_context(prompt, start, before.tokens, before.text)
             assert after.tokens == greedy(who, longer)
+
+
+def test_turns_name_who_speaks_and_read_text_where_there_are_no_tokens() -> None:
+    who = policy()
+    loop = turns("a b", 2)
+    first = next(loop)
+    assert (first.step, first.role) == (0, "leader")
+    assert first.context(who.roles) == who.roles.leader_context("a b")
+    second = next_turn(loop, Answer([], "c d", True))
+    assert second is not None
+    assert (second.step, second.role) == (1, "follower")
+    start = who.roles.leader_context("a b")
+    read = who.roles.answer_tokens("c d")
+    assert second.context(who.roles) == who.roles.follower_context("a b", start, read, "c d")
+    third = next_turn(loop, Answer([5, 0], "c", True))
+    assert third is not None
+    assert third.context(who.roles) == who.roles.follower_context("a b", start, [5, 0], "c")
+    assert next_turn(loop, Answer([5, 0], "c", True)) is None
+    given = next(turns("a b", 1, Answer([], "d", True)))
+    assert (given.step, given.role) == (1, "follower")
+    with pytest.raises(InputError, match="cannot be negative"):
+        next(turns("a", -1))
 
 
 def test_no_steps_is_the_leader_alone() -> None:

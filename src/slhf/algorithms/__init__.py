@@ -2,6 +2,11 @@
 
 from slhf.algorithms.nash_md import NashMD
 from slhf.algorithms.online_ipo import OnlineIPO
+from slhf.algorithms.pair_dpo import CDPO, DPO, IPO, RDPO, PaperLiteral
+from slhf.algorithms.pair_protocol import PairLoss
+from slhf.algorithms.pair_sgpo import SGPO, Flip, SGPODual
+from slhf.algorithms.pair_spa import SPA
+from slhf.algorithms.pairwise import PAIR_LOSSES, pair_loss
 from slhf.algorithms.protocol import Algorithm
 from slhf.algorithms.rloo import RLOO
 from slhf.algorithms.sppo import SPPO
@@ -16,4 +21,24 @@ ALGORITHMS: dict[str, type] = {
 }
 """Name in a recipe → algorithm."""
 
-__all__ = ["ALGORITHMS", "RLOO", "SPPO", "Algorithm", "NashMD", "OnlineIPO", "StackelbergGDA"]
+__all__ = [
+    "ALGORITHMS",
+    "CDPO",
+    "DPO",
+    "IPO",
+    "PAIR_LOSSES",
+    "RDPO",
+    "RLOO",
+    "SGPO",
+    "SPA",
+    "SPPO",
+    "Algorithm",
+    "Flip",
+    "NashMD",
+    "OnlineIPO",
+    "PairLoss",
+    "PaperLiteral",
+    "SGPODual",
+    "StackelbergGDA",
+    "pair_loss",
+]

@@ -1,7 +1,7 @@
 """Who answers: roles, causal language models, log-probabilities, sampling, refinement."""
 
 from slhf.policies.causal_lm import ROLES, CausalPolicy
-from slhf.policies.chain import chain
+from slhf.policies.chain import Turn, chain, turns
 from slhf.policies.decoding import Sampling
 from slhf.policies.load import RoleSettings, load_model, load_policy, load_tokenizer
 from slhf.policies.roles import ChatRoles, PlainRoles, make_roles
@@ -16,9 +16,11 @@ __all__ = [
     "RoleSettings",
     "Roller",
     "Sampling",
+    "Turn",
     "chain",
     "load_model",
     "load_policy",
     "load_tokenizer",
     "make_roles",
+    "turns",
 ]

@@ -36,6 +36,7 @@ class CausalPolicy:
         adapters: role → adapter name; both the same for a shared adapter; None without PEFT.
         keep_reference: without PEFT, keep a frozen copy of the weights as the reference.
             With PEFT the reference is the base with its adapters off, and costs nothing.
+        frozen: without PEFT, a model to keep as the reference in place of that copy.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class CausalPolicy:
         *,
         adapters: dict[str, str] | None = None,
         keep_reference: bool = True,
+        frozen: Any = None,
     ):
         self.model, self.tokenizer, self.roles = model, tokenizer, roles
         self.adapters = adapters
@@ -55,6 +57,8 @@ class CausalPolicy:
             self._check_adapters(model)
             self.adapters = adapters or dict.fromkeys(ROLES, str(model.active_adapter))
             self._tuned = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
+        elif frozen is not None:
+            self._frozen = frozen.eval().requires_grad_(False)
         elif keep_reference:
             self._frozen = copy.deepcopy(model).eval().requires_grad_(False)
         self._check_context_masks()

@@ -2,19 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from slhf.errors import InputError
 from slhf.policies.causal_lm import CausalPolicy
 from slhf.policies.decoding import Sampling, row_noise, sample
+from slhf.policies.roles import Roles
 from slhf.policies.rollouts import make_answers
 from slhf.types import Answer, Prompt
 
 OnChainToken = Callable[[int, int, int], None]
 """Called with (prompt number, step, token) as each token is sampled; step 0 is the Leader's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One answer of a chain that is wanted.
+
+    Attributes:
+        step: 0 is the Leader's answer, i the i-th refinement.
+        prompt: x.
+        answer: y_i, what is to be refined; None asks the Leader. One without tokens came as text.
+    """
+
+    step: int
+    prompt: Prompt
+    answer: Answer | None = None
+
+    @property
+    def role(self) -> str:
+        """Who speaks: ``leader`` or ``follower``."""
+        return "leader" if self.answer is None else "follower"
+
+    def context(self, roles: Roles, start: list[int] | None = None) -> list[int]:
+        """Return the tokens this turn's answer continues.
+
+        Args:
+            roles: of the model that speaks.
+            start: what the Leader's answer continues, where that is known.
+        """
+        start = roles.leader_context(self.prompt) if start is None else start
+        if self.answer is None:
+            return start
+        tokens = self.answer.tokens or roles.answer_tokens(self.answer.text)
+        return roles.follower_context(self.prompt, start, tokens, self.answer.text)
+
+
+def turns(prompt: Prompt, steps: int, answer: Answer | None = None) -> Generator[Turn, Answer, None]:
+    """Refine an answer again and again, whoever speaks: yields the answer that is wanted, and is sent it.
+
+        y₁ ~ π(·|x),   y_{i+1} ~ ω(·|x, y_i)
+
+    Who drives it may stop at any turn.
+
+    Args:
+        prompt: x.
+        steps: refinements, ≥ 0.
+        answer: somebody's first answer; the Leader is not asked then.
+
+    Raises:
+        InputError: a negative number of steps.
+    """
+    if steps < 0:
+        raise InputError(f"steps={steps}: the number of refinements cannot be negative")
+    if answer is None:
+        answer = yield Turn(0, prompt)
+    for step in range(1, steps + 1):
+        answer = yield Turn(step, prompt, answer)
+
+
+def next_turn(loop: Generator[Turn, Answer, None], answer: Answer) -> Turn | None:
+    """Send a chain's newest answer, and return the turn that follows; None if there is none."""
+    try:
+        return loop.send(answer)
+    except StopIteration:
+        return None
 
 
 def chain(
@@ -46,29 +111,27 @@ def chain(
     Raises:
         InputError: no prompt, a negative number of steps, too few answers, a context too long.
     """
-    if steps < 0:
-        raise InputError(f"steps={steps}: the number of refinements cannot be negative")
     if not prompts:
         raise InputError("no prompt given")
     if answers is not None and len(answers) != len(prompts):
         raise InputError(f"{len(answers)} answers for {len(prompts)} prompts; give one answer a prompt")
-    sampling = replace(sampling, end_tokens=policy.roles.end_tokens)
     roles = policy.roles
-    contexts = [roles.leader_context(prompt) for prompt in prompts]
+    sampling = replace(sampling, end_tokens=roles.end_tokens)
+    starts = [roles.leader_context(prompt) for prompt in prompts]
     policy.model.eval()
-    if answers is None:
-        current = _one(policy, "leader", contexts, sampling, (seed, 0), on_token, 0)
-    else:
-        current = [Answer(roles.answer_tokens(text), text, True) for text in answers]
-    chains = [[answer] for answer in current]
-    for step in range(1, steps + 1):
-        longer = [
-            roles.follower_context(prompt, context, answer.tokens, answer.text)
-            for prompt, context, answer in zip(prompts, contexts, current, strict=True)
-        ]
-        current = _one(policy, "follower", longer, sampling, (seed, step), on_token, step)
-        for sequence, answer in zip(chains, current, strict=True):
+    given: list[Answer | None] = [None] * len(prompts)
+    if answers is not None:
+        given = [Answer(roles.answer_tokens(text), text, True) for text in answers]
+    chains = [[] if answer is None else [answer] for answer in given]
+    loops = [turns(prompt, steps, answer) for prompt, answer in zip(prompts, given, strict=True)]
+    wanted = [next(loop, None) for loop in loops]  # all of one step, or all None
+    while wanted[0] is not None:
+        contexts = [turn.context(roles, start) for turn, start in zip(wanted, starts, strict=True) if turn is not None]
+        step, role = wanted[0].step, wanted[0].role
+        said = _one(policy, role, contexts, sampling, (seed, step), on_token, step)
+        for sequence, answer in zip(chains, said, strict=True):
             sequence.append(answer)
+        wanted = [next_turn(loop, answer) for loop, answer in zip(loops, said, strict=True)]
     return chains
 
 

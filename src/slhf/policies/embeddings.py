@@ -53,5 +53,5 @@ def prompt_embeddings(policy: CausalPolicy, prompts: Sequence[Prompt], *, batch:
         hidden = decoder(**inputs, use_cache=False).last_hidden_state.float()
         weight = inputs["attention_mask"].unsqueeze(-1)
         means = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
-        found |= {i: mean for i, mean in zip(part, means.cpu().numpy(), strict=True)}
+        found |= dict(zip(part, means.cpu().numpy(), strict=True))
     return np.stack([found[i] for i in range(len(contexts))])

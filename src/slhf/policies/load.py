@@ -83,6 +83,26 @@ def resolve(name: str | os.PathLike[str]) -> str:
     return text
 
 
+def first_model(name: str | os.PathLike[str]) -> str:
+    """Return what a model was first trained from: the base of its adapter, or of its run, or of that one's, and so on.
+
+    Raises:
+        InputError: a model on the way is no longer there.
+    """
+    seen = [str(name)]
+    while True:
+        folder = resolve(seen[-1])
+        adapters = _adapter_folders(folder)
+        if adapters:
+            base = json.loads(Path(adapters[0][1], "adapter_config.json").read_text())["base_model_name_or_path"]
+        else:
+            base = RoleSettings.load(folder).base_model
+        base = _beside(folder, base) if base else seen[-1]
+        if base in seen:
+            return seen[-1]
+        seen.append(base)
+
+
 def load_tokenizer(name: str | os.PathLike[str]) -> Any:
     """Load the tokenizer that belongs to a model."""
     folder = resolve(name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from slhf.policies.branches import Branches
 FILE = "reference.sqlite"
 """Name of the store in its folder."""
 
+_NOT_WEIGHTS = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
 _MOST = 500  # keys in one question; older SQLite takes 999
 
 
@@ -28,9 +31,10 @@ def weights_digest(model: Any) -> str:
     Args:
         model: plain, or with adapters, whose base is meant.
     """
-    prefix = model.base_model.prefix if isinstance(model, PeftModel) else None  # type: ignore[union-attr]
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
-    digest = hashlib.sha256(plain.config.get_text_config().to_json_string(use_diff=False).encode())
+    prefix = str(model.base_model.prefix) if isinstance(model, PeftModel) else None
+    plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    shape = {k: v for k, v in plain.config.get_text_config().to_dict().items() if k not in _NOT_WEIGHTS}
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode())
     found: dict[str, torch.Tensor] = {}
     for name, parameter in plain.named_parameters():
         if prefix is None or prefix not in name:
@@ -63,6 +67,7 @@ class ReferenceStore:
             self._base = sqlite3.connect(where, timeout=60.0, isolation_level=None, check_same_thread=False)
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("CREATE TABLE IF NOT EXISTS log_prob (key BLOB PRIMARY KEY, value REAL) WITHOUT ROWID")
+            weakref.finalize(self, self._base.close)
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"reference_cache {str(folder)!r}: {error}; name a folder that can be written") from error
 
@@ -93,7 +98,3 @@ class ReferenceStore:
         with self._lock, self._base:
             self._base.execute("BEGIN")
             self._base.executemany("INSERT OR IGNORE INTO log_prob VALUES (?, ?)", list(values.items()))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._base.close()

@@ -8,10 +8,13 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from transformers import Trainer
+from transformers.trainer_utils import rotate_checkpoints
 
 from slhf.errors import CheckpointError, InputError
 from slhf.judges.protocol import Judge
@@ -128,6 +131,36 @@ def mark_whole(folder: Path, state: Mapping[str, Any]) -> None:
     temporary.replace(folder / STATE)
 
 
+def save_whole(trainer: Trainer, write: Callable[[], None], state: Callable[[], Mapping[str, Any]]) -> None:
+    """Save a checkpoint that is whole or not there; older ones go once the new one is known to be whole.
+
+    Args:
+        trainer: between two steps.
+        write: writes transformers' part.
+        state: returns what goes into the state file; called in every process.
+
+    Raises:
+        CheckpointError: it could not be written; earlier checkpoints are untouched.
+    """
+    args = trainer.args
+    output_dir = Path(str(args.output_dir))
+    folder = output_dir / f"{_PREFIX}{trainer.state.global_step}"
+    # transformers would delete older checkpoints before this one is known to be whole
+    limit, args.save_total_limit = args.save_total_limit, None
+    try:
+        with writing(folder, main=args.should_save):
+            trainer.accelerator.wait_for_everyone()  # nobody writes before the folder is marked unfinished
+            write()
+            kept = state()  # and everybody has written when this returns
+            if args.should_save:
+                mark_whole(folder, kept)
+    finally:
+        args.save_total_limit = limit
+    if args.should_save:
+        best = trainer.state.best_model_checkpoint
+        rotate_checkpoints(str(output_dir), save_total_limit=limit, best_model_checkpoint=best, use_mtime=True)
+
+
 def whole_checkpoints(output_dir: str | Path) -> list[Path]:
     """Return the usable checkpoints of a run, oldest first."""
     return [path for path in _numbered(output_dir) if (path / STATE).is_file()]
@@ -189,6 +222,11 @@ def _check_same_run(checkpoint: Path, mine: Mapping[str, Any]) -> None:
     if different:
         listed = "; ".join(f"{k}: {theirs.get(k)!r} there, {mine.get(k)!r} here" for k in different)
         raise InputError(f"{checkpoint} belongs to a different run ({listed}); use its settings or another output_dir")
+
+
+def kept_in(checkpoint: str | None, name: str) -> Any:
+    """Return what a trainer kept in a checkpoint under a name of its own; None without a checkpoint."""
+    return None if checkpoint is None else _read(Path(checkpoint))[name]
 
 
 def meter_of(checkpoint: str | None, process: int) -> dict[str, dict[str, float]]:

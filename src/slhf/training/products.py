@@ -26,9 +26,12 @@ def fast_products(args: TrainingArguments) -> AbstractContextManager[Any]:
     """
     # activations that are computed again in the backward are not computed under this context, so it stays out
     again = args.gradient_checkpointing or args.activation_checkpointing
-    if args.device.type != "cpu" or again or not packing_works(torch.float32):
-        return nullcontext()
-    return _OneDNN()
+    return nullcontext() if again else device_products(args.device)
+
+
+def device_products(device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which a forward runs with the kernels that suit a device; see :func:`fast_products`."""
+    return _OneDNN() if device.type == "cpu" and packing_works(torch.float32) else nullcontext()
 
 
 class _OneDNN(TorchFunctionMode):

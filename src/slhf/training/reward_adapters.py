@@ -20,8 +20,11 @@ def check_adapters(training: RewardTraining, train: RewardPairs) -> None:
     """Refuse what this form cannot train.
 
     Raises:
-        InputError: TRL is not installed, there is no adapter, or a pair's verdict is not plain.
+        InputError: there is to be an adversary, TRL is not installed, there is no adapter, or a pair's verdict is not
+            plain.
     """
+    if training.robust is not None:
+        raise InputError("robust: form: adapters has the loss of TRL's trainer; take form=heads or form=skew")
     try:
         import trl  # noqa: F401
     except ImportError as error:

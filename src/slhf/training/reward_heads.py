@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,10 @@ from peft import get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from slhf.judges.reward_text import RewardText, padded
-from slhf.objectives.reward import reward_loss
 from slhf.training.metrics import Meter
 from slhf.training.reward_pairs import RewardPairs
-from slhf.training.reward_setup import RewardTraining, listeners, prepared, start, training_arguments
-
-PairLoss = Callable[..., tuple[torch.Tensor, dict[str, torch.Tensor]]]
-"""``(first, second, labels, count=…) → (loss, metrics)``."""
+from slhf.training.reward_robust import check_robust, reward_pair_loss
+from slhf.training.reward_setup import PairLoss, RewardTraining, listeners, prepared, start, training_arguments
 
 
 class HeadsTrainer(Trainer):
@@ -69,7 +65,7 @@ def heads_trainer(
     Raises:
         InputError: anything wrong with the model or the settings.
     """
-    loss = partial(reward_loss, centring=training.centring)
+    loss = reward_pair_loss(training)
     return pair_trainer(training, len(train.attributes), loss, train, held_out, folder, callbacks)
 
 
@@ -96,6 +92,7 @@ def pair_trainer(
     Raises:
         InputError: anything wrong with the model or the settings.
     """
+    check_robust(training, train)
     args = training_arguments(TrainingArguments, training, folder)
     model, text = prepared(training, outputs, args.seed)
     if training.lora is not None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainingArguments, set_seed
 
 from slhf.errors import InputError
 from slhf.judges.reward_text import RewardText
 from slhf.judges.reward_weights import classifier, reads_last_token, usable_length
 from slhf.policies.load import load_tokenizer, resolve
+from slhf.robust.ball import Ball
 from slhf.training import checkpoints
 from slhf.training.callbacks import MetricsFile
 from slhf.training.reward_checkpoints import WholeCheckpoints
 from slhf.training.reward_pairs import RewardPairs
+
+PairLoss = Callable[..., tuple[torch.Tensor, dict[str, torch.Tensor]]]
+"""``(first, second, labels, count=…) → (loss, metrics)``."""
 
 DEFAULTS: Mapping[str, Any] = {
     "num_train_epochs": 5,
@@ -44,6 +49,7 @@ class RewardTraining:
         lora: the adapter, a ``peft.LoraConfig``; None trains all weights.
         centring: λ, see :func:`slhf.objectives.reward_loss`.
         max_length: longest text, tokens; as much as the model holds if None.
+        robust: what an adversary may do to the margins of a step, see ``reward_robust``; None: there is none.
         model: a model to train in place of the base's weights, for trials.
         tokenizer: its tokenizer.
     """
@@ -53,6 +59,7 @@ class RewardTraining:
     lora: Any = None
     centring: float = 0.01
     max_length: int | None = None
+    robust: Ball | None = None
     model: Any = None
     tokenizer: Any = None
 
@@ -120,6 +127,8 @@ def start(trainer: Any, training: RewardTraining, pairs: RewardPairs, resume: bo
     """
     args: TrainingArguments = trainer.args
     more = {"pairs": pairs.digest(), "centring": training.centring, "max_length": training.max_length, **told}
+    if training.robust is not None:
+        more["robust"] = training.robust.as_dict()
     mine = checkpoints.settings_that_matter(args, trainer.model, {**more, "base": training.base})
     folder = Path(str(args.output_dir))
     chosen = checkpoints.choose(resume and bool(checkpoints.whole_checkpoints(folder)), folder, mine)

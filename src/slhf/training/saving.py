@@ -19,7 +19,7 @@ from slhf.training.arguments import GameArguments
 log = logging.getLogger(__name__)
 
 
-def save_roles(folder: str | Path, args: GameArguments, policy: CausalPolicy, base: str | None) -> None:
+def save_roles(folder: str | Path, args: GameArguments | RoleSettings, policy: CausalPolicy, base: str | None) -> None:
     """Write how the model plays its roles, and what its adapters stand on, beside the saved weights.
 
     Args:

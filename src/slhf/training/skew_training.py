@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from transformers import TrainerCallback
 from slhf.errors import InputError
 from slhf.judges.reward_text import RewardText
 from slhf.judges.skew import SkewFile
+from slhf.objectives.robust_rewards import robust_skew_loss
 from slhf.objectives.skew import skew_loss
-from slhf.training.reward_heads import pair_trainer
+from slhf.training.reward_heads import HeadsTrainer, pair_trainer
 from slhf.training.reward_pairs import RewardPairs
-from slhf.training.reward_setup import RewardTraining, base_name, start
+from slhf.training.reward_robust import trained_against
+from slhf.training.reward_setup import PairLoss, RewardTraining, base_name, start
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,50 @@ class SkewSettings:
             raise InputError(f"temperature={self.temperature}: must be a positive number")
 
 
+def skew_trainer(
+    training: RewardTraining,
+    settings: SkewSettings,
+    train: RewardPairs,
+    held_out: RewardPairs | None,
+    folder: Path,
+    callbacks: list[TrainerCallback] | None = None,
+) -> tuple[HeadsTrainer, RewardText]:
+    """Return a trainer of a sequence classifier whose 2k outputs embed a response, everything checked.
+
+    Args:
+        training: the model, and how it is trained; there is no centring here.
+        settings: how responses are embedded.
+        train: pairs with a verdict of one attribute.
+        held_out: pairs for evaluations along the way.
+        folder: of checkpoints and metrics.
+        callbacks: further callbacks.
+
+    Raises:
+        InputError: pairs of several attributes, or anything wrong with the model or the settings.
+    """
+    for name, pairs in (("train", train), ("held_out", held_out)):
+        if pairs is not None and len(pairs.attributes) != 1:
+            raise InputError(
+                f"{name}: a skew-symmetric preference model learns one verdict a pair, got those of "
+                f"{', '.join(pairs.attributes)}; choose one attribute"
+            )
+    chosen = _pair_loss(training, settings)
+
+    def loss(
+        first: torch.Tensor, second: torch.Tensor, labels: torch.Tensor, count: Any = None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return chosen(first, second, labels[:, 0], count=count)
+
+    return pair_trainer(training, 2 * settings.pairs, loss, train, held_out, folder, callbacks)
+
+
+def _pair_loss(training: RewardTraining, settings: SkewSettings) -> PairLoss:
+    plain = partial(skew_loss, temperature=settings.temperature)
+    if training.robust is None:
+        return plain
+    return trained_against(partial(robust_skew_loss, ball=training.robust, temperature=settings.temperature), plain)
+
+
 def train_skew(
     training: RewardTraining,
     settings: SkewSettings,
@@ -51,7 +98,7 @@ def train_skew(
     """Train a sequence classifier whose 2k outputs embed a response; see :func:`slhf.objectives.skew_loss`.
 
     Args:
-        training: the model, and how it is trained; there is no centring here.
+        training: as :func:`skew_trainer` takes it, and so on up to ``folder``.
         settings: how responses are embedded.
         train: pairs with a verdict of one attribute.
         held_out: pairs for evaluations along the way.
@@ -66,19 +113,7 @@ def train_skew(
         InputError: pairs of several attributes, or anything wrong with model, settings or folder, before training
             starts.
     """
-    for name, pairs in (("train", train), ("held_out", held_out)):
-        if pairs is not None and len(pairs.attributes) != 1:
-            raise InputError(
-                f"{name}: a skew-symmetric preference model learns one verdict a pair, got those of "
-                f"{', '.join(pairs.attributes)}; choose one attribute"
-            )
-
-    def loss(
-        first: torch.Tensor, second: torch.Tensor, labels: torch.Tensor, count: Any = None
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        return skew_loss(first, second, labels[:, 0], temperature=settings.temperature, count=count)
-
-    trainer, text = pair_trainer(training, 2 * settings.pairs, loss, train, held_out, folder, callbacks)
+    trainer, text = skew_trainer(training, settings, train, held_out, folder, callbacks)
     start(trainer, training, train, resume, form="skew", pairs_of_numbers=settings.pairs, score=settings.temperature)
     return trainer.accelerator.unwrap_model(trainer.model), text
 
@@ -94,8 +129,11 @@ def save_skew(model: Any, text: RewardText, training: RewardTraining, settings: 
         folder: made if it is not there.
     """
     base = None if training.lora is None else base_name(training.base)
-    if training.lora is not None:
+    if base is None:
+        model.save_pretrained(str(folder))
+    else:
         model.peft_config["default"].base_model_name_or_path = base
-    model.save_pretrained(str(folder))
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # the library's own card, which says nothing
     text.tokenizer.save_pretrained(str(folder))
     SkewFile(settings.pairs, settings.temperature, base, int(text.max_length or 0)).save(folder)

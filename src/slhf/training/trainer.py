@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from transformers import Trainer, TrainerCallback, set_seed
-from transformers.trainer_utils import rotate_checkpoints
 
 from slhf.algorithms.protocol import Algorithm
 from slhf.errors import CheckpointError, InputError
@@ -244,21 +243,10 @@ class GameTrainer(Trainer):
         return super().train(*args, resume_from_checkpoint=chosen, **kwargs)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = self._folder / f"checkpoint-{self.state.global_step}"
-        # transformers would delete older checkpoints before this one is known to be whole
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            with checkpoints.writing(folder, main=self.args.should_save):
-                self.accelerator.wait_for_everyone()  # nobody writes before the folder is marked unfinished
-                super()._save_checkpoint(model, trial)
-                meters = gather_object([self._meter.state()])  # and everybody has written when this returns
-                if self.args.should_save:
-                    checkpoints.mark_whole(folder, {"fingerprint": self._mine, "meters": meters})
-        finally:
-            self.args.save_total_limit = limit
-        if self.args.should_save:
-            best = self.state.best_model_checkpoint
-            rotate_checkpoints(str(self._folder), save_total_limit=limit, best_model_checkpoint=best, use_mtime=True)
+        def kept() -> dict[str, Any]:
+            return {"fingerprint": self._mine, "meters": gather_object([self._meter.state()])}
+
+        checkpoints.save_whole(self, partial(super()._save_checkpoint, model, trial), kept)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save weights, tokenizer and the roles' settings; ``load_policy`` reads them.
