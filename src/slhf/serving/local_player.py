@@ -1,0 +1,158 @@
+"""A model of this process as a player: contexts, key–value caches, and text as it is sampled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import Lock
+
+from slhf.errors import InputError
+from slhf.policies.causal_lm import ROLES, CausalPolicy
+from slhf.policies.chain import Turn
+from slhf.policies.decoding import Sampling, row_noise
+from slhf.policies.load import RoleSettings
+from slhf.policies.rollouts import make_answers
+from slhf.serving.asking import Asked
+from slhf.serving.batch import Decoded, Job
+from slhf.serving.decoder import Decoder
+from slhf.serving.players import Memory, Spoken, Tell
+from slhf.serving.steps import Step, TokenChoice, TokenEvent
+from slhf.serving.words import Words
+from slhf.types import Answer
+
+
+class TooLongError(InputError):
+    """A conversation and its answer do not fit the model."""
+
+
+class LocalPlayer:
+    """Answers turns with a model of this process; turns that are wanted at the same time are decoded together.
+
+    A context that begins like the one before it in its chain (the conversation always does, and the Leader's answer
+    where the template extends) is not computed again.
+
+    Args:
+        policy: the model and its roles.
+        roles: those it will be asked to play.
+        max_batch: answers decoded at once.
+        watch: told how many answers are decoded together, before every token.
+    """
+
+    at_once = None
+
+    def __init__(
+        self,
+        policy: CausalPolicy,
+        *,
+        roles: tuple[str, ...] = ROLES,
+        max_batch: int = 32,
+        watch: Callable[[int], None] | None = None,
+    ):
+        if max_batch < 1:
+            raise InputError(f"max_batch={max_batch}: at least one answer is decoded at a time")
+        self.policy = policy
+        self._settings = policy.settings or RoleSettings()
+        self._tokenizing = Lock()  # a tokenizer must not be used by two threads at once
+        computing = Lock()  # adapters are switched on the model itself, so roles take turns
+        policy.model.eval()
+        self._decoders: dict[str, Decoder] = {}
+        for role in roles:
+            if policy.shared and self._decoders:
+                self._decoders[role] = next(iter(self._decoders.values()))
+            else:
+                self._decoders[role] = Decoder(policy.engine(role), max_rows=max_batch, turn=computing, watch=watch)
+
+    @property
+    def waiting(self) -> int:
+        """Answers that wait to be decoded."""
+        return sum(decoder.waiting for decoder in set(self._decoders.values()))
+
+    def token_text(self, token: int) -> str:
+        """Return one token as text."""
+        with self._tokenizing:
+            return self.policy.tokenizer.decode([token])
+
+    def sampling(self, asked: Asked) -> Sampling:
+        """Return how this model samples what is asked; what is not said there is its own."""
+        stored = self._settings
+        return Sampling(
+            self.policy.roles.end_tokens,
+            stored.max_new_tokens if asked.max_new_tokens is None else asked.max_new_tokens,
+            temperature=stored.temperature if asked.temperature is None else asked.temperature,
+            top_p=asked.top_p,
+        )
+
+    def context(self, turn: Turn, asked: Asked) -> list[int]:
+        """Return the tokens a turn's answer continues.
+
+        Raises:
+            InputError: the template refuses the conversation, it has no tokens, or it does not fit the model.
+        """
+        from jinja2 import TemplateError
+
+        try:
+            with self._tokenizing:
+                context = turn.context(self.policy.roles)
+        except TemplateError as error:
+            raise InputError(f"the model's chat template refuses the conversation: {error}") from error
+        if not context:
+            raise InputError("the conversation has no tokens; give a text to answer")
+        needed, most = len(context) + self.sampling(asked).max_new_tokens, self.policy.max_length
+        if most is not None and needed > most:
+            raise TooLongError(
+                f"step {turn.step}: context and answer need {needed} tokens ({len(context)} of them the context), the "
+                f"model holds {most}; shorten the conversation or lower the number of new tokens"
+            )
+        return context
+
+    async def speak(self, turn: Turn, asked: Asked, memory: Memory, more: bool, tell: Tell | None) -> Spoken:
+        """Answer a turn; see ``Player``."""
+        context = await asyncio.to_thread(self.context, turn, asked)
+        sampling = self.sampling(asked)
+        words = Words(self.policy.tokenizer, asked.stop_texts) if tell is not None or asked.stop_texts else None
+        decoder = self._decoders[turn.role]
+        job = Job(
+            context,
+            row_noise((asked.seed, turn.step, asked.sample), sampling.max_new_tokens),
+            sampling,
+            asked.top_logprobs,
+            memory.get(decoder),
+            more,
+            None if words is None else self._listener(words, turn.step, tell),
+        )
+        decoder.submit([job])
+        decoded = await asyncio.wrap_future(job.done)
+        if decoded.held is not None:
+            memory[decoder] = decoded.held
+        return self._spoken(turn, decoded, words, tell, len(context))
+
+    def _spoken(self, turn: Turn, decoded: Decoded, words: Words | None, tell: Tell | None, width: int) -> Spoken:
+        with self._tokenizing:
+            (answer,) = make_answers(self.policy, [decoded.tokens])
+            rest = "" if words is None else words.finish()
+        if tell is not None and rest:
+            tell(TokenEvent(turn.step, rest))
+        text = answer.text if words is None else words.text
+        cut_short = words is not None and words.stopped
+        step = Step(
+            turn.step,
+            text,
+            "stop" if answer.ended or cut_short else "length",
+            len(answer.tokens),
+            tuple(answer.tokens),
+            decoded.choices[: len(answer.tokens) - answer.ended],
+        )
+        # what stands before a stop text is shorter than the tokens: the next step reads the text
+        return Spoken(Answer([] if cut_short else answer.tokens, text, answer.ended), step, width)
+
+    def _listener(self, words: Words, step: int, tell: Tell | None) -> Callable[[int, TokenChoice | None], bool]:
+        loop = asyncio.get_running_loop()
+
+        def hear(token: int, choice: TokenChoice | None) -> bool:
+            with self._tokenizing:
+                text = words.push(token)
+            if tell is not None and (text or choice is not None):
+                loop.call_soon_threadsafe(tell, TokenEvent(step, text, choice))
+            return words.stopped
+
+        return hear

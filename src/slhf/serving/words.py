@@ -1,0 +1,93 @@
+"""Tokens become readable text as they come: whole characters, stop texts, no blanks at either end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+_HALF = "\ufffd"
+
+
+class Words:
+    """Turns the tokens of one answer into pieces of text that never have to be taken back.
+
+    The pieces joined are the answer without blanks at either end, cut before the first stop text. A piece is held
+    back while it is half a character, a blank that may be the answer's last, or what may turn out to be a stop text.
+
+    Args:
+        tokenizer: decodes.
+        stops: texts that end the answer.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str] = ()):
+        self._tokenizer, self._stops = tokenizer, tuple(stops)
+        self._tokens: list[int] = []
+        self._start = self._read = 0  # what is decoded again beside a new token, and what has been read
+        self._held = ""
+        self._said: list[str] = []
+        self.stopped = False
+
+    @property
+    def text(self) -> str:
+        """Everything said so far."""
+        return "".join(self._said)
+
+    def push(self, token: int) -> str:
+        """Take one token, not an end token; return the text that is certain now."""
+        if self.stopped:
+            return ""
+        self._tokens.append(token)
+        # some tokenizers join words only in company, so a few tokens before the new one are decoded with it
+        before = self._decoded(self._tokens[self._start : self._read])
+        after = self._decoded(self._tokens[self._start :])
+        if after.endswith(_HALF) or len(after) <= len(before):
+            return ""
+        self._start, self._read = self._read, len(self._tokens)
+        return self._told(self._held + after[len(before) :])
+
+    def finish(self) -> str:
+        """Return what was held back and belongs to the answer after all."""
+        if self.stopped:
+            return ""
+        before = self._decoded(self._tokens[self._start : self._read])
+        rest = self._held + self._decoded(self._tokens[self._start :])[len(before) :]
+        self._held = ""
+        return self._kept(_cut(rest, self._stops)[0].rstrip())
+
+    def _decoded(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=True)
+
+    def _told(self, text: str) -> str:
+        text, self.stopped = _cut(text, self._stops)
+        if self.stopped:
+            self._held = ""
+            return self._kept(text.rstrip())
+        certain = len(text) - _overlap(text, self._stops)
+        certain = len(text[:certain].rstrip())
+        self._held = text[certain:]
+        return self._kept(text[:certain])
+
+    def _kept(self, piece: str) -> str:
+        if not self._said:
+            piece = piece.lstrip()
+        if piece:
+            self._said.append(piece)
+        return piece
+
+
+def _cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """Return the text before the first stop text, and whether there is one."""
+    places = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def _overlap(text: str, stops: Sequence[str]) -> int:
+    """Return the length of the longest end of ``text`` that begins a stop text.
+
+    >>> _overlap("one <en", ["<end>", "e"])
+    3
+    """
+    return max(
+        (size for stop in stops for size in range(1, min(len(stop), len(text)) + 1) if text.endswith(stop[:size])),
+        default=0,
+    )

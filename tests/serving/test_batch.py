@@ -1,0 +1,206 @@
+"""Decoding together: rows come and go, each gets what it would get alone, and one's fault is its own."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.serving_fixtures import small_policy
+
+from slhf.policies import CausalPolicy, Sampling
+from slhf.policies.decoding import row_noise, sample
+from slhf.serving.batch import Batch, Decoded, Job
+from slhf.serving.decoder import Decoder
+
+LENGTH = 12
+
+
+def job(policy: CausalPolicy, number: int, **more: Any) -> Job:
+    """One of many jobs, each with its own context, length, temperature and noise."""
+    rng = np.random.default_rng(number)
+    words = rng.choice(["a", "b", "c", "d"], size=rng.integers(1, 9))
+    sampling = Sampling(
+        policy.roles.end_tokens,
+        int(rng.integers(1, LENGTH)),
+        temperature=[0.0, 0.7, 1.0, 1.5][number % 4],
+        top_p=[1.0, 0.8][number % 2],
+    )
+    context = policy.roles.leader_context(" ".join(words))
+    return Job(context, row_noise((number,), LENGTH), sampling, **more)
+
+
+def alone(policy: CausalPolicy, one: Job) -> list[int]:
+    """The same answer by the sampler the trainer uses."""
+    engine = policy.engine("leader")
+    cache = engine.new_cache(1, len(one.context) + LENGTH)
+    noise = one.noise[None, : one.sampling.max_new_tokens]
+    return sample(engine, cache, [one.context], noise, one.sampling)[0].tokens[0]
+
+
+def run(batch: Batch) -> None:
+    while len(batch):
+        batch.step()
+
+
+def test_rows_that_come_and_go_get_what_they_get_alone(small: CausalPolicy) -> None:
+    batch = Batch(small.engine("leader"))
+    jobs = [job(small, number) for number in range(24)]
+    for at in range(0, 24, 3):  # three more before every second token
+        batch.admit(jobs[at : at + 3])
+        batch.step()
+        batch.step()
+    run(batch)
+    for one in jobs:
+        assert one.done.result(timeout=0).tokens == alone(small, one)
+
+
+def test_contexts_that_begin_alike_are_not_computed_again(small: CausalPolicy) -> None:
+    batch = Batch(small.engine("leader"))
+    first = job(small, 2, keep=True)
+    batch.admit([first])
+    run(batch)
+    held = first.done.result().held
+    assert held is not None
+    assert held.tokens == (first.context + first.done.result().tokens)[: len(held.tokens)]
+    computed: list[int] = []
+    engine = small.engine("leader")
+    plain = engine.hidden
+
+    def counted(tokens: torch.Tensor, step: Any, cache: Any) -> torch.Tensor:
+        computed.append(tokens.shape[1])
+        return plain(tokens, step, cache)
+
+    engine.hidden = counted  # type: ignore[method-assign]
+    again = Batch(engine)
+    longer = Job([*held.tokens, 3, 4, 5], row_noise((9,), LENGTH), first.sampling, held=held)
+    other = Job([*first.context[:2], 5, 5, 3], row_noise((8,), LENGTH), first.sampling, held=held)
+    again.admit([longer, other])
+    assert computed == [3]  # what is new of either, and nothing else
+    run(again)
+    for one in (longer, other):
+        assert one.done.result().tokens == alone(small, one)
+
+
+def test_log_probabilities_are_the_models_own(small: CausalPolicy) -> None:
+    """At temperature 1 and untruncated, however the tokens were sampled; by a full forward."""
+    batch = Batch(small.engine("leader"))
+    jobs = [job(small, number, top_logprobs=number % 4) for number in range(4)]
+    batch.admit(jobs)
+    run(batch)
+    for number, one in enumerate(jobs):
+        found = one.done.result()
+        with torch.no_grad():
+            logits = small.model(torch.tensor([one.context + found.tokens])).logits[0, len(one.context) - 1 : -1]
+        logprobs = logits.log_softmax(-1)
+        assert [c.token for c in found.choices] == found.tokens
+        for place, choice in enumerate(found.choices):
+            assert choice.logprob == pytest.approx(float(logprobs[place, choice.token]), abs=1e-5)
+            values, index = logprobs[place].topk(number % 4)
+            assert [token for token, _ in choice.top] == index.tolist()
+            assert [value for _, value in choice.top] == pytest.approx(values.tolist(), abs=1e-5)
+
+
+def test_a_listener_that_fails_or_has_enough_affects_nobody_else(small: CausalPolicy) -> None:
+    def fails(token: int, choice: object) -> bool:
+        raise ZeroDivisionError("mine")
+
+    batch = Batch(small.engine("leader"))
+    jobs = [job(small, 2), job(small, 6, hear=fails), job(small, 10, hear=lambda *_: True), job(small, 14)]
+    batch.admit(jobs)
+    run(batch)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        jobs[1].done.result()
+    assert jobs[2].done.result().tokens == alone(small, jobs[2])[:1]
+    for one in (jobs[0], jobs[3]):
+        assert one.done.result().tokens == alone(small, one)
+
+
+def test_the_thread_comes_and_goes(small: CausalPolicy) -> None:
+    seen: list[int] = []
+    decoder = Decoder(small.engine("leader"), max_rows=5, watch=seen.append)
+    before = set(threading.enumerate())
+    jobs = [job(small, number) for number in range(16)]
+    decoder.submit(jobs[:1])
+    decoder.submit(jobs[1:])
+    for one in jobs:
+        assert one.done.result(timeout=60).tokens == alone(small, one)
+    assert max(seen) == 5  # no more at once, though sixteen waited
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+
+
+def test_a_cancelled_job_leaves_the_others_alone(small: CausalPolicy) -> None:
+    reached, go = threading.Event(), threading.Event()
+
+    def hear(token: int, choice: object) -> bool:
+        reached.set()
+        return not go.wait(timeout=60)
+
+    decoder = Decoder(small.engine("leader"), max_rows=2)
+    never_ends = Sampling((), LENGTH, temperature=1.0)
+    slow = Job(small.roles.leader_context("a"), row_noise((1,), LENGTH), never_ends, hear=hear)
+    other = job(small, 6)
+    waits = job(small, 10)
+    decoder.submit([slow, other, waits])
+    assert reached.wait(timeout=60)
+    assert slow.done.cancel()
+    assert waits.done.cancel()
+    go.set()
+    assert other.done.result(timeout=60).tokens == alone(small, other)
+    with pytest.raises(CancelledError):
+        slow.done.result()
+    after = job(small, 14)
+    decoder.submit([after])
+    assert after.done.result(timeout=60).tokens == alone(small, after)
+    assert decoder.waiting == 0
+
+
+def test_a_model_that_fails_fails_those_who_wait_and_then_goes_on(small: CausalPolicy) -> None:
+    engine = small.engine("leader")
+    plain, broken = engine.logits, [True]
+
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        if broken.pop():
+            raise RuntimeError("out of memory")
+        broken.append(False)
+        return plain(hidden)
+
+    engine.logits = logits  # type: ignore[method-assign]
+    decoder = Decoder(engine, max_rows=4)
+    first = [job(small, 2), job(small, 3)]
+    decoder.submit(first)
+    for one in first:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            one.done.result(timeout=60)
+    broken.append(False)
+    second = job(small, 6)
+    decoder.submit([second])
+    found: Decoded = second.done.result(timeout=60)
+    assert found.tokens == alone(small, second)
+
+
+def test_through_transformers_too() -> None:
+    """An engine that runs the model's own forward, as architectures without a fused form do."""
+    from slhf.policies.transformers_engine import TransformersEngine
+
+    policy = small_policy()
+    engine = TransformersEngine(policy.model)
+    batch = Batch(engine)
+    jobs = [job(policy, number, keep=True) for number in range(6)]
+    batch.admit(jobs[:3])
+    batch.step()
+    batch.admit(jobs[3:])
+    run(batch)
+    for one in jobs:
+        assert one.done.result().tokens == alone(policy, one)
+    held = jobs[2].done.result().held
+    assert held is not None
+    longer = Job([*held.tokens[:-1], 3, 4], row_noise((9,), LENGTH), jobs[2].sampling, held=held)
+    batch.admit([longer])
+    run(batch)
+    assert longer.done.result().tokens == alone(policy, longer)
