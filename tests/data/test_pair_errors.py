@@ -73,6 +73,21 @@ BAD = {
         },
         "row 1: the conversation ends with a turn of role 'assistant'",
     ),
+    "a rating of several that is none": (
+        ROWS["helpsteer2-disagreements"][0],
+        ROWS["helpsteer2-disagreements"][1] | {"helpfulness": [1, None, 2]},
+        r"row 1: helpfulness\[1\] is None; it is a whole number from 0 to 4",
+    ),
+    "no ratings": (
+        ROWS["helpsteer2-disagreements"][0],
+        ROWS["helpsteer2-disagreements"][1] | {"helpfulness": []},
+        r"row 1: helpfulness is \[\]; it is a list of whole numbers from 0 to 4, one an annotator",
+    ),
+    "one of several ratings off the scale": (
+        ROWS["helpsteer2-disagreements"][0],
+        ROWS["helpsteer2-disagreements"][1] | {"helpfulness": [1, 2, 5]},
+        r"row 1: helpfulness\[2\] is 5; it is a whole number from 0 to 4",
+    ),
     "rating between two": (
         helpsteer2("Name a bird.", "x", 1, 1, 1, 1, 1),
         helpsteer2("Name a bird.", "y", 1.5, 1, 1, 1, 1),
@@ -142,7 +157,11 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name in BAD if not BAD[name][2].startswith("row 0")])
 def test_such_rows_can_be_left_out_and_are_counted(tmp_path, name, caplog):
     good, bad, _ = BAD[name]
-    rows = [good, bad, helpsteer2("Name a bird.", "z", 3, 1, 1, 1, 1)] if "helpfulness" in good else [good, bad]
+    rows = [good, bad]
+    if "helpfulness" in good:  # of single responses: another one, so that a pair is left
+        third = helpsteer2("Name a bird.", "z", 3, 1, 1, 1, 1)
+        several = isinstance(good["helpfulness"], list)
+        rows.append({k: [v] if several and isinstance(v, int) else v for k, v in third.items()})
     expected = load_pairs(write(tmp_path / "good.jsonl", [good, *rows[2:]]), ties="half").to_list()
     path = write(tmp_path / "data.jsonl", rows)
     with caplog.at_level(logging.WARNING):
@@ -167,7 +186,7 @@ def test_unknown_columns_are_answered_with_what_is_known(tmp_path):
         load_pairs(path)
     text = str(caught.value)
     assert "'prompt' (text), 'chosen' (text), 'n' (number)" in text
-    assert "Known are helpsteer2, helpsteer2-preference" in text
+    assert "Known are helpsteer2, helpsteer2-disagreements, helpsteer2-preference" in text
     assert text.endswith("Nearest is pairs (a prompt, a chosen and a rejected text); missing there: 'rejected' (text)")
 
 

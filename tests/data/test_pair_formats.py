@@ -23,6 +23,19 @@ EXPECTED = {
         "margin": 2.0,
         "attribute": "helpfulness",
     },
+    # of sixteen pairs of annotators, fourteen side with the owl and two are level
+    "helpsteer2-disagreements": {
+        "prompt": [HI],
+        "chosen": "Owl",
+        "rejected": "Fish",
+        "preference": 15 / 16,
+        "chosen_rating": 3.5,
+        "rejected_rating": 1.5,
+        "chosen_raters": 4,
+        "rejected_raters": 4,
+        "margin": 2.0,
+        "attribute": "helpfulness",
+    },
     # three votes, two of them for the first; −100 is none
     "helpsteer2-preference": {
         "prompt": [HI],
@@ -32,6 +45,8 @@ EXPECTED = {
         "margin": 2.0,
         "chosen_position": 1,
         "rejected_position": 2,
+        "chosen_votes": [1.0, 1.0, 0.0],
+        "rejected_votes": [0.0, 0.0, 1.0],
         "split": "train",
         "preference_statement": "@Response 1 is better: a fish is no bird.",
         "preference_elaboration": "It is a bird.",
@@ -45,6 +60,8 @@ EXPECTED = {
         "margin": 1.0,
         "chosen_position": 2,
         "rejected_position": 1,
+        "chosen_votes": [1.0, 0.5],
+        "rejected_votes": [0.0, 0.5],
         "domain": "general",
         "language": "english",
     },
@@ -82,6 +99,8 @@ EXPECTED = {
         "chosen_model": "small",
         "rejected_model": "big",
         "preference": 5 / 6,
+        "chosen_votes": [1.0, 1.0, 0.5],
+        "rejected_votes": [0.0, 0.0, 0.5],
         "votes": 3,
         "idx": 0,
         "motivation_app": "own",
@@ -162,6 +181,7 @@ def test_short_names_ask_the_hub_for_the_right_part(monkeypatch):
 
     formats = {
         ("nvidia/HelpSteer2", None, None): "helpsteer2",
+        ("nvidia/HelpSteer2", None, "disagreements"): "helpsteer2-disagreements",
         ("nvidia/HelpSteer2", None, "preference"): "helpsteer2-preference",
         ("nvidia/HelpSteer3", "preference", None): "helpsteer3",
         ("openbmb/UltraFeedback", None, None): "ultrafeedback",
@@ -169,10 +189,10 @@ def test_short_names_ask_the_hub_for_the_right_part(monkeypatch):
         ("Anthropic/hh-rlhf", None, None): "hh-rlhf",
     }
     monkeypatch.setattr(datasets, "load_dataset", hub)
-    for short in ("helpsteer2", "helpsteer2-preference", "helpsteer3", "ultrafeedback", "tulu3", "hh-rlhf"):
-        assert len(load_pairs(short, "validation")) == (
-            2 if short == "helpsteer2-preference" else 1 + (short == "ultrafeedback")
-        )
+    for short, count in zip(("", "-disagreements", "-preference"), (1, 1, 2), strict=True):
+        assert len(load_pairs(f"helpsteer2{short}", "validation")) == count
+    for short in ("helpsteer3", "ultrafeedback", "tulu3", "hh-rlhf"):
+        assert len(load_pairs(short, "validation")) == 1 + (short == "ultrafeedback")
     assert asked == list(formats)
     assert load_pairs("Anthropic/hh-rlhf")[0] == EXPECTED["hh-rlhf"]
 

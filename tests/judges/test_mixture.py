@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slhf.errors import InputError, JudgeError
+from slhf.evaluation import judge_identity
 from slhf.judges import CallableJudge, CheckJudge, MatrixJudge, MixtureJudge, RuleJudge, judge_from
 from slhf.types import Comparison
 
@@ -127,8 +128,6 @@ def test_columns_that_say_nothing_useful_name_the_prompt(columns, message):
 
 
 def test_from_settings_and_with_an_identity_of_its_own():
-    from slhf.evaluation import judge_identity
-
     def made(right, soft=False):
         judges = {"taste": {"name": "toy", "soft": soft}, "right": "toy_correct"}
         return judge_from({"name": "mixture", "judges": judges, "weights": {"taste": 1.0, "right": right}})

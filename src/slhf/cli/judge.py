@@ -11,8 +11,7 @@ from slhf.cli.options import Json, Names
 from slhf.cli.streams import print_json, quiet_stdout, result_console
 
 if TYPE_CHECKING:
-    from slhf.evaluation.audit import Audit, Sway
-    from slhf.evaluation.bootstrap import Estimate
+    from slhf.runs.judge_audit import Audited, Audits, People
 
 Written = Annotated[Path, Parameter(name=["--output", "-o"])]
 
@@ -23,7 +22,7 @@ judge = App(name="judge", help="Judges: what sways one, what a store holds of th
 def audit(
     name: Annotated[str, Parameter(show=True)],
     /,
-    *,
+    *others: Annotated[str, Parameter(show=True)],
     pairs: str | None = None,
     answers: Names = None,
     split: str = "all",
@@ -40,7 +39,9 @@ def audit(
     Parameters
     ----------
     name
-        A judge's name, package.module:name, or a YAML file of judge settings.
+        A judge's name, package.module:name, or a YAML file of judge settings; LABEL=JUDGE calls it something else.
+    others
+        Further judges: one table of all of them on the same pairs, and of people where each one's vote is known.
     pairs
         Preference data: "toy", a file, or a hub name; what people preferred is compared with the judge.
     answers
@@ -60,18 +61,18 @@ def audit(
     """
     from slhf.cli.bars import playing
     from slhf.evaluation.bootstrap import Bootstrap
-    from slhf.runs.judge_audit import AuditJob, audit_judge
+    from slhf.runs.judge_audit import AuditJob, audit_judges
 
-    job = AuditJob(name, pairs, answers or (), split, limit, attribute, Bootstrap(seed=seed))
+    job = AuditJob((name, *others), pairs, answers or (), split, limit, attribute, Bootstrap(seed=seed))
     with playing(store, [], pairs or "") as watch:
-        found = audit_judge(job, store, watch)
+        found = audit_judges(job, store, watch)
     if json:
-        print_json({**found.audit.as_dict(), "spent": found.spent})
-        return
-    _print_audit(found.audit)
-    if found.spent is not None:
-        said = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in found.spent.items())
-        result_console().print(said, markup=False, highlight=False, soft_wrap=True)
+        values = found.as_dict()
+        print_json(values if others else {**values["judges"][0], "among_people": values["among_people"]})
+    elif others:
+        _print_several(found)
+    else:
+        _print_one(found.judges[0], found.people)
 
 
 @judge.command
@@ -132,47 +133,36 @@ def export(store: Annotated[Path, Parameter(show=True)], /, *, output: Written, 
         )  # fmt: skip
 
 
-def _print_audit(found: Audit) -> None:
-    from rich.table import Table
+def _print_one(one: Audited, people: People | None) -> None:
+    from slhf.cli.audit_tables import RULE, audit_table
 
-    skipped = f", {found.skipped} skipped" if found.skipped else ""
-    table = Table("", "mean ± standard error", "95 % interval", title=f"{found.judge}: {found.pairs} pairs{skipped}")
-    for label, entry in _rows(found):
-        if entry is None:
-            table.add_row(label, "too few prompts", "")
-        else:
-            table.add_row(label, f"{entry.mean:.3f} ± {entry.stderr:.3f}", f"{entry.low:.3f} to {entry.high:.3f}")
+    assert one.audit is not None  # a judge that is audited alone raises what it is refused for
     console = result_console()
-    console.print(table)
-    if not found.below_averaging:
+    console.print(audit_table(one.audit, people))
+    if people is not None:
+        console.print(RULE, soft_wrap=True)
+    if not one.audit.below_averaging:
         console.print(
             "This judge cannot be asked one order at a time: that it treats both alike is how it is made.",
             soft_wrap=True,
         )
+    _print_spent(one)
 
 
-def _rows(found: Audit) -> list[tuple[str, Estimate | None]]:
-    rows: list[tuple[str, Estimate | None]] = [
-        ("what is shown first is preferred (½ is fair)", found.first_shown),
-        ("verdict changes with the order", found.flips),
-        ("same verdict when asked again", found.again_same),
-        ("difference when asked again", found.again_difference),
-        ("ties", found.ties),
-        *_sway("", found.length),
-    ]
-    if found.people is None:
-        return rows
-    return [
-        *rows,
-        ("agrees with people", found.agreement),
-        ("distance from people's preference", found.distance),
-        *_sway("people: ", found.people),
-        ("longer is preferred, more than by people", found.excess),
-    ]
+def _print_several(found: Audits) -> None:
+    from slhf.cli.audit_tables import RULE, brief, judges_table
+
+    console = result_console()
+    console.print(judges_table(found))
+    if found.people is not None:
+        console.print(RULE, soft_wrap=True)
+    for one in found.judges:
+        if one.refused:
+            console.print(f"{one.label}: {brief(one.refused)}", markup=False, highlight=False, soft_wrap=True)
+        _print_spent(one, f"{one.label}: ")
 
 
-def _sway(who: str, sway: Sway) -> list[tuple[str, Estimate | None]]:
-    rows = [(f"{who}longer is preferred", sway.longer)]
-    if sway.slope is not None:
-        rows.append((f"{who}log-odds for {sway.slope.unit:.0f} characters more", sway.slope.estimate))
-    return rows
+def _print_spent(one: Audited, start: str = "") -> None:
+    if one.spent is not None:
+        said = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in one.spent.items())
+        result_console().print(f"{start}{said}", markup=False, highlight=False, soft_wrap=True)

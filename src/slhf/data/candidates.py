@@ -50,6 +50,15 @@ class Candidates:
     may_be_empty: bool = False
 
 
+def sides_of_votes(votes: Sequence[Sequence[float]]) -> dict[str, tuple[Sequence[Any], Sequence[Any]]]:
+    """Return single people's votes as a column of both responses: what each person gave to y, and to y′.
+
+    Args:
+        votes: of each comparison, P(y ≻ y′) by each person who voted: 0, ½ or 1.
+    """
+    return {"votes": ([list(v) for v in votes], [[1.0 - p for p in v] for v in votes])}
+
+
 def batches(data: Dataset, columns: Sequence[str]) -> Iterator[tuple[range, dict[str, list[Any]]]]:
     """Read some columns of a data set, many rows at once.
 

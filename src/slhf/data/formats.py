@@ -122,8 +122,28 @@ def the_format(data: Dataset, known: Sequence[Format], source: str, name: str | 
     raise InputError(
         f"{source} holds no preferences in a known format: it has the columns {have}. Known are "
         f"{', '.join(one.name for one in known)}. Nearest is {nearest.name} ({nearest.title}); missing there: "
-        f"{', '.join(nearest.missing(columns))}"
+        f"{', '.join(nearest.missing(columns))}{_no_number(data, nearest, columns)}"
     )
+
+
+def _no_number(data: Dataset, form: Format, columns: Mapping[str, str]) -> str:
+    """Return, in words, where a column that should hold numbers holds something else; empty if that is not it."""
+    for need in form.needs:
+        name = next((name for name in need.columns if columns.get(name) == "text"), None)
+        if name is None or need.kinds != ("number",) or need.met(columns):
+            continue
+        for row, value in enumerate(data[name]):
+            if value is not None and not _reads_as_number(value):
+                return f". In row {row}, {name} is {value!r}, which is no number"
+    return ""
+
+
+def _reads_as_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _named(name: str, columns: Mapping[str, str], known: Sequence[Format], source: str) -> Format:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +71,30 @@ def vote(first: Mapping[str, float], second: Mapping[str, float], attribute: str
     return sum(1.0 if x > 0 else 0.5 if x == 0 else 0.0 for x in ahead) / len(names)
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a response's rating on an attribute stands in a row, and how two of them compare.
+
+    Attributes:
+        read: takes what stands there, where that is, and the attribute's name; raises InputError.
+        level: the rating as one number.
+        vote: takes the ratings of y and of y′, as ``read`` returns them, by attribute, and what decides; returns
+            P(y ≻ y′).
+        raters: how many people rated; None where nobody counts.
+    """
+
+    read: Callable[[Any, str, str], Any]
+    level: Callable[[Any], float]
+    vote: Callable[[Mapping[str, Any], Mapping[str, Any], str], float]
+    raters: Callable[[Any], int] | None = None
+
+
 def lead(first: float, second: float, attribute: str) -> float:
     """Return how far ``first`` is ahead of ``second`` on an attribute, in its points; less is better for some."""
     return second - first if attribute in LOWER_IS_BETTER else first - second
 
 
-def candidates(data: Dataset, attribute: str | None, source: str) -> Iterator[Candidates]:
+def candidates(data: Dataset, attribute: str | None, source: str, *, scale: Scale) -> Iterator[Candidates]:
     """Yield every pair of responses to the same prompt, compared on one attribute.
 
     Rows of one prompt may stand anywhere. Each pair is made once, the earlier row first.
@@ -83,6 +103,7 @@ def candidates(data: Dataset, attribute: str | None, source: str) -> Iterator[Ca
         data: rows in HelpSteer2's schema.
         attribute: one of the five, "panel" for all together, or None for helpfulness.
         source: what the data set is called in errors.
+        scale: how ratings are read and compared.
 
     Yields:
         Comparisons, in the order in which the prompts first appear.
@@ -91,11 +112,11 @@ def candidates(data: Dataset, attribute: str | None, source: str) -> Iterator[Ca
     names = ATTRIBUTES if chosen == PANEL else (chosen,)
     groups: dict[str, list[int]] = {}
     responses: list[Any] = []
-    rated: list[dict[str, float]] = []
+    rated: list[dict[str, Any]] = []
     problems: dict[int, str] = {}
     for rows, batch in batches(data, ("prompt", "response", *names)):
         for at, row in enumerate(rows):
-            values, problem = _ratings(batch, at, names, f"{source}, row {row}")
+            values, problem = _ratings(batch, at, names, f"{source}, row {row}", scale)
             responses.append(batch["response"][at])
             rated.append(values)
             prompt = batch["prompt"][at]
@@ -105,12 +126,23 @@ def candidates(data: Dataset, attribute: str | None, source: str) -> Iterator[Ca
                 groups.setdefault(prompt, []).append(row)
     if problems:
         yield _unreadable(problems)
-    yield from _paired(groups, responses, rated, chosen)
+    yield from _paired(groups, responses, rated, chosen, scale)
 
 
-def _ratings(batch: Mapping[str, list[Any]], at: int, names: Sequence[str], where: str) -> tuple[dict[str, float], str]:
+def one_rating(value: Any, where: str, name: str) -> float:
+    """Return a rating from 0 to 4.
+
+    Raises:
+        InputError: it is none.
+    """
+    return rating(value, where, name, low=0, high=4, whole=True)
+
+
+def _ratings(
+    batch: Mapping[str, list[Any]], at: int, names: Sequence[str], where: str, scale: Scale
+) -> tuple[dict[str, Any], str]:
     try:
-        values = {name: rating(batch[name][at], where, name, low=0, high=4, whole=True) for name in names}
+        values = {name: scale.read(batch[name][at], where, name) for name in names}
     except InputError as error:
         return {}, str(error)
     return values, ""
@@ -122,7 +154,11 @@ def _unreadable(problems: Mapping[int, str]) -> Candidates:
 
 
 def _paired(
-    groups: Mapping[str, list[int]], responses: Sequence[Any], rated: Sequence[Mapping[str, float]], attribute: str
+    groups: Mapping[str, list[int]],
+    responses: Sequence[Any],
+    rated: Sequence[Mapping[str, Any]],
+    attribute: str,
+    scale: Scale,
 ) -> Iterator[Candidates]:
     prompts: list[Any] = []
     pairs: list[tuple[int, int]] = []
@@ -133,7 +169,7 @@ def _paired(
             prompts.append(talk)
             pairs.append(pair)
         if len(pairs) >= BATCH or (pairs and number == last):
-            yield _candidates(prompts, pairs, responses, rated, attribute)
+            yield _candidates(prompts, pairs, responses, rated, attribute, scale)
             prompts, pairs = [], []
 
 
@@ -141,19 +177,24 @@ def _candidates(
     prompts: list[Any],
     pairs: list[tuple[int, int]],
     responses: Sequence[Any],
-    rated: Sequence[Mapping[str, float]],
+    rated: Sequence[Mapping[str, Any]],
     attribute: str,
+    scale: Scale,
 ) -> Candidates:
     alone = attribute != PANEL
-    ratings = ([rated[i][attribute] for i, _ in pairs], [rated[j][attribute] for _, j in pairs]) if alone else ([], [])
+    own = ([rated[i][attribute] for i, _ in pairs], [rated[j][attribute] for _, j in pairs]) if alone else ([], [])
+    ratings = [scale.level(r) for r in own[0]], [scale.level(r) for r in own[1]]
+    sides: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {"rating": ratings} if alone else {}
+    if alone and scale.raters is not None:
+        sides["raters"] = [scale.raters(r) for r in own[0]], [scale.raters(r) for r in own[1]]
     return Candidates(
         rows=[i for i, _ in pairs],
         prompts=prompts,
         first=[responses[i] for i, _ in pairs],
         second=[responses[j] for _, j in pairs],
-        share=[vote(rated[i], rated[j], attribute) for i, j in pairs],
+        share=[scale.vote(rated[i], rated[j], attribute) for i, j in pairs],
         margin=[lead(a, b, attribute) for a, b in zip(*ratings, strict=True)] if alone else None,
-        sides={"rating": ratings} if alone else {},
+        sides=sides,
         columns={"attribute": [attribute] * len(pairs)},
         second_rows=[j for _, j in pairs],
         names=("response", "response"),
@@ -171,6 +212,6 @@ FORMAT = Format(
     ),
     used=SCHEMA,
     prompts=prompts,
-    candidates=candidates,
+    candidates=partial(candidates, scale=Scale(one_rating, float, vote)),
     attributes=(*ATTRIBUTES, PANEL),
 )

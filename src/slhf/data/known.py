@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from slhf.data import chosen_rejected, helpsteer2, hh, labelled, pandalm, strengths, ultrafeedback
+from slhf.data import chosen_rejected, disagreements, helpsteer2, hh, labelled, pandalm, strengths, ultrafeedback
 
 KNOWN = (
     helpsteer2.FORMAT,
+    disagreements.FORMAT,
     strengths.FORMAT_2,
     strengths.FORMAT_3,
     ultrafeedback.FORMAT,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slhf.data.candidates import Candidates, batches
+from slhf.data.candidates import Candidates, batches, sides_of_votes
 from slhf.data.formats import Format, Need, the_format
 from slhf.data.sources import open_rows
 from slhf.errors import InputError
@@ -57,15 +57,16 @@ def candidates(data: Dataset, attribute: str | None, source: str) -> Iterator[Ca
     read = ("instruction", "input", "response1", "response2", *labels, *models)
     for rows, batch in batches(data, read):
         problems: dict[int, str] = {}
-        shares = [_share(batch, labels, at, f"{source}, row {row}", problems) for at, row in enumerate(rows)]
-        sides = [_models(name) for name in batch[MODELS]] if models else []
+        votes = [_votes(batch, labels, at, f"{source}, row {row}", problems) for at, row in enumerate(rows)]
+        answered = [_models(name) for name in batch[MODELS]] if models else []
+        sides = {"model": ([a for a, _ in answered], [b for _, b in answered])} if models else {}
         yield Candidates(
             rows=rows,
             prompts=prompts(batch, rows, source),
             first=batch["response1"],
             second=batch["response2"],
-            share=shares,
-            sides={"model": ([a for a, _ in sides], [b for _, b in sides])} if models else {},
+            share=[sum(v) / len(v) if v else None for v in votes],
+            sides=sides | sides_of_votes(votes),
             columns={"votes": [len(labels)] * len(rows)},
             names=("response1", "response2"),
             problems=problems,
@@ -113,17 +114,15 @@ def _models(key: Any) -> tuple[str | None, str | None]:
     return (first, second) if line and first and second else (None, None)
 
 
-def _share(
+def _votes(
     batch: Mapping[str, list[Any]], labels: Sequence[str], at: int, where: str, problems: dict[int, str]
-) -> float | None:
-    votes = 0.0
+) -> list[float]:
     for name in labels:
-        label = batch[name][at]
-        if label not in SHARES:
+        if batch[name][at] not in SHARES:
+            label = batch[name][at]
             problems[at] = f"{where}: {name} is {label!r}; a label is 1 (response1), 2 (response2) or 0 (a tie)"
-            return None
-        votes += SHARES[label]
-    return votes / len(labels)
+            return []
+    return [SHARES[batch[name][at]] for name in labels]
 
 
 FORMAT = Format(

@@ -32,6 +32,7 @@ EMBEDDED = ("toy", "stories")
 
 HUB: dict[str, tuple[str, str | None, str | None]] = {
     "helpsteer2": ("nvidia/HelpSteer2", None, None),
+    "helpsteer2-disagreements": ("nvidia/HelpSteer2", None, "disagreements"),
     "helpsteer2-preference": ("nvidia/HelpSteer2", None, "preference"),
     "helpsteer3": ("nvidia/HelpSteer3", "preference", None),
     "ultrafeedback": ("openbmb/UltraFeedback", None, None),

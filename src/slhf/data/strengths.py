@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slhf.data.candidates import Candidates, batches, rating
+from slhf.data.candidates import Candidates, batches, rating, sides_of_votes
 from slhf.data.formats import Format, Need
 from slhf.data.helpsteer2 import messages
 from slhf.errors import InputError
@@ -59,8 +59,12 @@ def share_of_votes(strengths: Sequence[float]) -> float | None:
     Returns:
         Probability, or None where nobody voted.
     """
-    votes = [1.0 if s < 0 else 0.5 if s == 0 else 0.0 for s in strengths if s != NEITHER]
+    votes = _votes(strengths)
     return sum(votes) / len(votes) if votes else None
+
+
+def _votes(strengths: Sequence[float]) -> list[float]:
+    return [1.0 if s < 0 else 0.5 if s == 0 else 0.0 for s in strengths if s != NEITHER]
 
 
 def _reader(fields: Fields) -> Callable[[Dataset, str | None, str], Iterator[Candidates]]:
@@ -75,7 +79,7 @@ def _reader(fields: Fields) -> Callable[[Dataset, str | None, str], Iterator[Can
 
 
 def _candidates(batch: Mapping[str, list[Any]], rows: range, source: str, fields: Fields) -> Candidates:
-    shares: list[float | None] = []
+    said: list[Sequence[float]] = []
     margins: list[float] = []
     problems: dict[int, str] = {}
     for at, row in enumerate(rows):
@@ -84,16 +88,16 @@ def _candidates(batch: Mapping[str, list[Any]], rows: range, source: str, fields
         except InputError as error:
             problems[at] = str(error)
             overall, strengths = 0.0, []
-        shares.append(share_of_votes(strengths))
+        said.append(strengths)
         margins.append(-overall)
     return Candidates(
         rows=rows,
         prompts=_prompts(fields)(batch, rows, source),
         first=batch[fields.first],
         second=batch[fields.second],
-        share=shares,
+        share=[share_of_votes(strengths) for strengths in said],
         margin=margins,
-        sides={"position": ([1] * len(rows), [2] * len(rows))},
+        sides={"position": ([1] * len(rows), [2] * len(rows))} | sides_of_votes([_votes(s) for s in said]),
         names=(fields.first, fields.second),
         problems=problems,
     )

@@ -29,6 +29,7 @@ from slhf.evaluation.bootstrap import (
 )
 from slhf.evaluation.identity import fingerprint, judge_identity
 from slhf.evaluation.intervals import Rate, rate
+from slhf.evaluation.people import Agreement, each_person, judge_agreement, people_agreement
 from slhf.evaluation.policies import policy_identity, policy_model
 from slhf.evaluation.ratings import Ratings, ratings
 from slhf.evaluation.remembering import RememberedJudge, remembered, scores
@@ -53,6 +54,10 @@ __all__ = [
     "Store",
     "Audit",
     "audit",
+    "Agreement",
+    "people_agreement",
+    "each_person",
+    "judge_agreement",
     "RememberedJudge",
     "remembered",
     "scores",

@@ -13,16 +13,14 @@ from slhf.errors import IncompleteError, InputError
 from slhf.evaluation.bootstrap import FEWEST, Bootstrap, Estimate, clusters_of, estimate, need_prompts
 from slhf.evaluation.identity import judge_identity
 from slhf.evaluation.length_slope import Slope, length_slope
-from slhf.evaluation.remembering import pace, remembered
+from slhf.evaluation.people import Agreement, judge_agreement, verdicts
+from slhf.evaluation.remembering import remembered
 from slhf.evaluation.store import Store
 from slhf.judges import Judge, OneOrder, one_order, preferences_or_skips
-from slhf.judges.protocol import without_skips
+from slhf.judges.protocol import pace, without_skips
 from slhf.types import Comparison
 
 Array = NDArray[np.float64]
-
-TIE = 1e-9
-"""A preference so close to ½ is a tie: what is left is rounding."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class Audit:
         distance: mean of |p − people's preference|.
         people: how people's preferences go with length.
         excess: mean of p − people's preference for the longer response, over pairs of different lengths.
+        voters: how far p agrees with single people, by the rule people are measured against each other by; None where
+            their single votes are not known.
     """
 
     judge: str
@@ -81,6 +81,7 @@ class Audit:
     distance: Estimate | None = None
     people: Sway | None = None
     excess: Estimate | None = None
+    voters: Agreement | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as a dict, estimates as dicts of their own."""
@@ -93,6 +94,7 @@ def audit(
     store: Store,
     people: Sequence[float] | None = None,
     bootstrap: Bootstrap | None = None,
+    votes: Sequence[Sequence[float]] | None = None,
 ) -> Audit:
     """Ask a judge every question in both orders, and once more, and see what its answers depend on.
 
@@ -105,13 +107,14 @@ def audit(
         store: where answers are kept.
         people: people's P(first ≻ second), one a comparison, if there is such.
         bootstrap: how intervals are drawn.
+        votes: the same by each person who voted, as :func:`slhf.evaluation.people.people_agreement` takes them.
 
     Raises:
         InputError: fewer than 10 prompts, two responses that are the same, or another number of people's
-            preferences; or the judge cannot be told from others.
+            preferences or votes; or the judge cannot be told from others.
         JudgeError: the judge's answer is no preference.
     """
-    _check(comparisons, people)
+    _check(comparisons, people, votes)
     here = _asked(judge, comparisons, store, 0)
     there = _asked(judge, [c.swap() for c in comparisons], store, 0)
     # every other pair the other way round, so that neither response is favoured
@@ -130,9 +133,12 @@ def audit(
         below_averaging=isinstance(judge, OneOrder),
         **pairs.of_order(),
         **pairs.of_chance(np.where(turned, there, here)[kept], again[kept]),
-        ties=pairs.mean(_verdict(pairs.p) == 0),
+        ties=pairs.mean(verdicts(pairs.p) == 0),
         length=pairs.sway(pairs.p),
     )
+    if votes is not None:
+        said = [v for v, k in zip(votes, kept, strict=True) if k]
+        found = replace(found, voters=judge_agreement(pairs.p, said, pairs.prompts, bootstrap))
     if people is None:
         return found
     return replace(found, **pairs.of_people(np.asarray(people, dtype=np.float64)[kept]))
@@ -166,20 +172,20 @@ class _Pairs:
     def of_order(self) -> dict[str, Any]:
         return {
             "first_shown": self.mean(0.5 * (self.here + self.there)),
-            "flips": self.mean(_verdict(self.here) != _verdict(1.0 - self.there)),
+            "flips": self.mean(verdicts(self.here) != verdicts(1.0 - self.there)),
         }
 
     def of_chance(self, once: Array, again: Array) -> dict[str, Any]:
         told = ~np.isnan(again)
         return {
-            "again_same": self.mean(_verdict(once) == _verdict(again), told),
+            "again_same": self.mean(verdicts(once) == verdicts(again), told),
             "again_difference": self.mean(np.abs(once - again), told),
         }
 
     def of_people(self, people: Array) -> dict[str, Any]:
         toward_longer = np.sign(self.longer)
         return {
-            "agreement": self.mean(0.5 * (1.0 + _verdict(self.p) * _verdict(people)), _verdict(people) != 0),
+            "agreement": self.mean(0.5 * (1.0 + verdicts(self.p) * verdicts(people)), verdicts(people) != 0),
             "distance": self.mean(np.abs(self.p - people)),
             "people": self.sway(people),
             "excess": self.mean(toward_longer * (self.p - people), self.longer != 0),
@@ -211,16 +217,15 @@ def _asked(judge: Judge, comparisons: Sequence[Comparison], store: Store, repeat
     return preferences_or_skips(view, comparisons)
 
 
-def _verdict(p: Array) -> Array:
-    """Return 1 for the first, −1 for the second, 0 for a tie; NaN stays."""
-    return np.where(np.abs(p - 0.5) <= TIE, 0.0, np.sign(p - 0.5))
-
-
-def _check(comparisons: Sequence[Comparison], people: Sequence[float] | None) -> None:
+def _check(
+    comparisons: Sequence[Comparison], people: Sequence[float] | None, votes: Sequence[Sequence[float]] | None
+) -> None:
     same = next((i for i, c in enumerate(comparisons) if c.first == c.second), None)
     if same is not None:
         raise InputError(f"pair {same}: both responses are the same; leave out pairs that nobody can tell apart")
     need_prompts(len({c.prompt for c in comparisons}))
+    if votes is not None and len(votes) != len(comparisons):
+        raise InputError(f"people's votes on {len(votes)} pairs, and there are {len(comparisons)}; give one list each")
     if people is None:
         return
     if len(people) != len(comparisons):

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slhf.errors import IncompleteError, InputError, JudgeError
-from slhf.evaluation.identity import content_key, fingerprint, judge_identity
+from slhf.evaluation.identity import content_key, fingerprint, judge_identity, row_fingerprint
 from slhf.evaluation.store import Store, StoredJudgement, StoredScore, check_texts
 from slhf.judges import Annotator, Judge, preferences_or_skips
-from slhf.judges.protocol import without_skips
+from slhf.judges.protocol import AT_ONCE, pace, without_skips
 from slhf.types import Comparison
 
-BATCH = 1024
-"""Comparisons asked, and then kept, at once."""
-
 Columns = Sequence[Mapping[str, Any]]
-
-
-@runtime_checkable
-class Paced(Protocol):
-    """A judge so slow, or so dear, that little should be lost when it is interrupted."""
-
-    @property
-    def at_once(self) -> int:
-        """How many comparisons to ask before what it said is kept."""
-        ...
 
 
 class RememberedJudge:
@@ -40,13 +27,13 @@ class RememberedJudge:
         store: where judgements are kept.
         identity: what tells the judge from all others.
         antisymmetric: one order answers for both.
-        batch: comparisons asked and kept at once.
+        batch: comparisons asked and kept at once; known as ``at_once``, so that a mixture of such judges keeps step.
     """
 
     def __init__(self, judge: Judge, store: Store, identity: str, *, antisymmetric: bool, batch: int):
         self._judge, self._store = judge, store
         self.identity = identity
-        self._antisymmetric, self._batch = antisymmetric, batch
+        self._antisymmetric, self.at_once = antisymmetric, batch
 
     @property
     def name(self) -> str:
@@ -69,22 +56,23 @@ class RememberedJudge:
             JudgeError: as :meth:`prefer`, but for skips.
         """
         swapped = [self._antisymmetric and c.first > c.second for c in comparisons]
-        asked = [c.swap() if s else c for c, s in zip(comparisons, swapped, strict=True)]
-        columns = _column_prints([c.columns for c in asked])
+        columns = _column_prints([c.columns for c in comparisons])
         keys = [
-            content_key("judgement", self.identity, c.prompt, c.first, c.second, print_)
-            for c, print_ in zip(asked, columns, strict=True)
+            content_key("judgement", self.identity, c.prompt, *((c.second, c.first) if s else (c.first, c.second)), row)
+            for c, s, row in zip(comparisons, swapped, columns, strict=True)
         ]
         known = self._store.judgements(keys)
-        missing = {key: c for key, c in zip(keys, asked, strict=True) if key not in known}
+        missing = {
+            key: c.swap() if s else c for key, c, s in zip(keys, comparisons, swapped, strict=True) if key not in known
+        }
         check_texts(text for c in missing.values() for text in (c.prompt, c.first, c.second))
         # the comparisons of one prompt side by side: judges may read each response once a batch
         order = sorted(missing, key=_by_prompt(missing))
         wanted = len(known) + len(missing)
         try:
-            for start in range(0, len(order), self._batch):
+            for start in range(0, len(order), self.at_once):
                 self._store.watch(f"judge {self.name}", len(known), wanted)
-                part = order[start : start + self._batch]
+                part = order[start : start + self.at_once]
                 known |= self._store.judgements(part)  # another process may have been quicker
                 known |= self._judged({key: missing[key] for key in part if key not in known})
                 self._store.watch(f"judge {self.name}", len(known), wanted)
@@ -113,11 +101,6 @@ class RememberedJudge:
         return self._store.keep_judgements(rows)
 
 
-def pace(judge: Judge) -> int:
-    """Return how many comparisons to ask a judge before what it said is kept."""
-    return judge.at_once if isinstance(judge, Paced) else BATCH
-
-
 def remembered(
     judge: Judge,
     store: Store,
@@ -141,7 +124,7 @@ def remembered(
         antisymmetric: False for something that answers the two orders differently, which the protocol of judges
             does not allow; each order is then kept by itself.
         batch: comparisons asked at once; a killed process loses at most one batch. The judge's own number
-            (:class:`Paced`) if not given, and 1024 for a judge that has none.
+            (:class:`slhf.judges.protocol.Paced`) if not given, and 1024 for a judge that has none.
 
     Raises:
         InputError: the identity is not given and cannot be found.
@@ -161,7 +144,7 @@ def scores(
     *,
     columns: Columns | None = None,
     identities: Sequence[str] | None = None,
-    batch: int = BATCH,
+    batch: int = AT_ONCE,
 ) -> NDArray[np.float64]:
     """Return what annotators think of several responses to each prompt, scoring each one once ever.
 
@@ -235,7 +218,7 @@ def _column_prints(columns: Columns) -> list[str]:
     seen: dict[int | None, str] = {}
     for name, row in zip(names, columns, strict=True):
         if name not in seen:
-            seen[name] = fingerprint(dict(row))
+            seen[name] = row_fingerprint(row)
     return [seen[name] for name in names]
 
 

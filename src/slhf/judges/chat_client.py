@@ -66,8 +66,8 @@ class ChatClient:
 
         Raises:
             BudgetError: the budget is spent.
-            IncompleteError: the server refuses the request, has failed it more than ``retries`` times, or
-                answers nobody for longer than ``patience``.
+            IncompleteError: the server refuses the request, has failed it more than ``retries`` times, answers
+                nobody for longer than ``patience``, or says that another model has answered.
         """
         failed = unheard = 0
         while True:
@@ -109,6 +109,7 @@ class ChatClient:
             message = f"its reply is no chat completion ({error})"
             raise RequestFailure(self._without_key(message), billed=True) from None
         self._budget.book(self._spent, reply)
+        self._server.check_model(reply.model)
         return reply
 
     def _until_back(self, failure: RequestFailure, unheard: int) -> float:

@@ -178,6 +178,7 @@ def chat_judge(
     price_out: float | None = None,
     revision: str = "",
     extra_body: dict[str, Any] | None = None,
+    answers_as: str | None = None,
 ) -> ChatJudge:
     """Return a judge that asks a language model behind an OpenAI-compatible server.
 
@@ -207,12 +208,14 @@ def chat_judge(
         price_out: of a million tokens of replies.
         revision: changes when another model goes by the same name.
         extra_body: further entries of each request's body, for servers that know them.
+        answers_as: the name the server answers by, where that is another than ``model``; an answer of any other model
+            stops the judge.
 
     Raises:
         InputError: a setting that is out of range or does not fit another one, no such template, no key, or the
             openai client is not installed.
     """
-    server = Server(model, base_url, key_env, concurrency, timeout, retries, patience, pause)
+    server = Server(model, base_url, key_env, concurrency, timeout, retries, patience, pause, answers_as)
     budget = Budget(max_calls, max_tokens_spent, max_cost, price_in, price_out)
     asking = Asking(
         load_template(template),

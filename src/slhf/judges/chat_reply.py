@@ -24,6 +24,7 @@ class Reply:
         prompt_tokens: tokens the server counted in the question; None if it does not tell.
         completion_tokens: tokens the server counted in the reply; None if it does not tell.
         cut: True if the reply reached the largest number of tokens.
+        model: who the server says has answered; None if it does not tell.
     """
 
     text: str
@@ -31,6 +32,7 @@ class Reply:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cut: bool = False
+    model: str | None = None
 
 
 def parse_reply(content: bytes) -> Reply:
@@ -45,13 +47,14 @@ def parse_reply(content: bytes) -> Reply:
         text = choice["message"].get("content") or ""
         if not isinstance(text, str):
             raise TypeError(f"the content is a {type(text).__name__}")
-        usage = data.get("usage") or {}
+        usage, model = data.get("usage") or {}, data.get("model")
         return Reply(
             text,
             _tokens(choice.get("logprobs")),
             _whole(usage.get("prompt_tokens")),
             _whole(usage.get("completion_tokens")),
             choice.get("finish_reason") == "length",
+            model if isinstance(model, str) and model else None,
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         shown = content[:200].decode("utf-8", "replace")

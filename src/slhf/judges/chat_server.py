@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from slhf.errors import InputError
+from slhf.errors import IncompleteError, InputError
+
+_LATEST = re.compile(r"([-:@]latest|\.gguf)\Z")
+_DATE = re.compile(r"[-:@](\d{4}|\d{6}|\d{8}|\d{4}-\d{2}(-\d{2})?)\Z")
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 """Names of this machine."""
@@ -31,6 +35,7 @@ class Server:
         patience: seconds to wait for a server that answers nobody.
         pause: seconds before a request is first sent again; doubled each time, up to a minute, less a random
             part of up to half.
+        answers_as: the name the server answers by, where that is another than ``model``.
 
     Raises:
         InputError: a number out of range, an address that is none, or one that holds a password.
@@ -44,6 +49,7 @@ class Server:
     retries: int = 6
     patience: float = 600.0
     pause: float = 0.5
+    answers_as: str | None = None
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -70,6 +76,29 @@ class Server:
             raise InputError(f"base_url={url!r} is no address; it reads http://localhost:8000/v1, say")
         return url
 
+    def check_model(self, said: str | None) -> None:
+        """Refuse an answer of another model than the one that was asked: it would be kept as this one's.
+
+        A date after the name that was asked for is no other model (``gpt-4o`` and ``gpt-4o-2024-08-06``), nor is a
+        folder or an owner before it; a word or a number is (``gpt-4o`` and ``gpt-4o-mini``), and so is another date.
+
+        Args:
+            said: who the server says has answered; None if it does not tell, which is let pass.
+
+        Raises:
+            IncompleteError: it is another model.
+        """
+        wanted = self.model if self.answers_as is None else self.answers_as
+        if said is None:
+            return
+        asked, answered = _plain_name(wanted), _plain_name(said)
+        if asked in (answered, _DATE.sub("", answered)):
+            return
+        raise IncompleteError(
+            f"{self.address()} was asked for the model {wanted!r} and answers as {said!r}, whose judgements would be "
+            f"kept as those of {self.model!r}; set model to what it serves, or answers_as: {said!r} if that is the same"
+        )
+
     def key(self) -> str:
         """Return the key; a word that means nothing for a server that may need none.
 
@@ -83,3 +112,8 @@ class Server:
                 "server of your own"
             )
         return found or NO_KEY
+
+
+def _plain_name(model: str) -> str:
+    """Return a model's name without a folder or owner before it and without a word behind it that names no version."""
+    return _LATEST.sub("", model.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold())

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from slhf.errors import InputError
 from slhf.types import Comparison
 
 
@@ -35,10 +36,16 @@ class CriticJudge:
     Args:
         reader: gives q.
         name: shown in tables.
+        at_once: comparisons to ask before what it said is kept: a large model takes seconds for each.
+
+    Raises:
+        InputError: ``at_once`` below 1.
     """
 
-    def __init__(self, reader: Reader, name: str = "critic"):
-        self.reader, self.name = reader, name
+    def __init__(self, reader: Reader, name: str = "critic", at_once: int = 64):
+        if at_once < 1:
+            raise InputError(f"at_once={at_once}: at least one comparison is asked at once")
+        self.reader, self.name, self.at_once = reader, name, at_once
         self._identity: str | None = None
 
     @property

@@ -14,7 +14,7 @@ from slhf.errors import InputError, JudgeError
 from slhf.judges.chat_template import Template, load_template
 from slhf.judges.critic import CriticJudge
 from slhf.judges.critic_models import loaded, longest, refuse_long
-from slhf.judges.reward_weights import length_sorted, weights_digest
+from slhf.judges.reward_weights import batch_limit, length_sorted, weights_digest
 from slhf.types import Comparison
 
 PAIR = str(Path(__file__).with_name("critic_templates") / "pair.txt")
@@ -36,7 +36,7 @@ class PairReader:
         InputError: the outputs are not as many as the template's verdicts, or a text's end cannot be marked.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, template: Template, batch_tokens: int = 8192):
+    def __init__(self, model: Any, tokenizer: Any, template: Template, batch_tokens: int | None = None):
         self.model, self.tokenizer, self.template = model.eval(), tokenizer, template
         self.batch_tokens = batch_tokens
         outputs, values = int(model.config.num_labels), list(template.verdicts.values())
@@ -59,7 +59,7 @@ class PairReader:
         for text, comparison in zip(texts, comparisons, strict=True):
             refuse_long(len(text), self._longest, comparison)
         found = np.empty(len(texts))
-        for batch in length_sorted(list(map(len, texts)), self.batch_tokens):
+        for batch in length_sorted(list(map(len, texts)), batch_limit(self.model, self.batch_tokens)):
             z = self._forward([texts[i] for i in batch])
             q = z[:, 0].sigmoid() if self._outputs == 1 else z.softmax(-1) @ self._values
             found[batch] = q.numpy()
@@ -107,7 +107,7 @@ class PairReader:
 def pair_classifier(
     model: str,
     template: str | None = None,
-    batch_tokens: int = 8192,
+    batch_tokens: int | None = None,
     dtype: str = "float32",
     device: str | None = None,
 ) -> CriticJudge:
@@ -117,7 +117,7 @@ def pair_classifier(
         model: a folder or a hub name.
         template: a text file like a judge template's: what the classifier was trained to read, and what its outputs
             mean, in their order; one that names the prompt, the first and the second answer if not given.
-        batch_tokens: tokens of one forward, padding included; bounds memory.
+        batch_tokens: tokens of one forward, padding included; bounds memory. None: 1,024 on a CPU, 8,192 elsewhere.
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         device: where they live; the first GPU if there is one, else the CPU.
 

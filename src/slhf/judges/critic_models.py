@@ -11,7 +11,7 @@ from slhf.errors import InputError, JudgeError
 from slhf.types import Comparison
 
 
-def loaded(model: str, kind: str, dtype: str, device: str | None, batch_tokens: int) -> tuple[Any, Any]:
+def loaded(model: str, kind: str, dtype: str, device: str | None, batch_tokens: int | None) -> tuple[Any, Any]:
     """Load a model from safetensors, and its tokenizer.
 
     Args:
@@ -26,7 +26,7 @@ def loaded(model: str, kind: str, dtype: str, device: str | None, batch_tokens: 
     """
     if dtype not in ("float32", "bfloat16"):
         raise InputError(f"dtype={dtype!r} is not one of float32, bfloat16")
-    if batch_tokens < 1:
+    if batch_tokens is not None and batch_tokens < 1:
         raise InputError(f"batch_tokens={batch_tokens}: must be at least 1")
     kinds: Any = getattr(transformers, kind)
     try:

@@ -13,7 +13,7 @@ from slhf.errors import InputError, JudgeError
 from slhf.judges.chat_template import Template, load_template
 from slhf.judges.critic import CriticJudge
 from slhf.judges.critic_models import loaded, longest, pad_token, refuse_long
-from slhf.judges.reward_weights import length_sorted, weights_digest
+from slhf.judges.reward_weights import batch_limit, length_sorted, weights_digest
 from slhf.types import Comparison
 
 
@@ -38,7 +38,7 @@ class VerdictReader:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, template: Template, batch_tokens: int = 8192, least_mass: float = 0.05
+        self, model: Any, tokenizer: Any, template: Template, batch_tokens: int | None = None, least_mass: float = 0.05
     ):
         if not 0.0 <= least_mass < 1.0:
             raise InputError(f"least_mass={least_mass}: must lie in [0, 1)")
@@ -60,7 +60,7 @@ class VerdictReader:
         for text, comparison in zip(texts, comparisons, strict=True):
             refuse_long(len(text), self._longest, comparison)
         found = np.empty(len(texts))
-        for batch in length_sorted(list(map(len, texts)), self.batch_tokens):
+        for batch in length_sorted(list(map(len, texts)), batch_limit(self.model, self.batch_tokens)):
             logits = self._next([texts[i] for i in batch])
             chances = torch.stack([logits[:, tokens].logsumexp(-1) for tokens in self._tokens], dim=-1)
             self._check(chances.exp().sum(-1), logits, [comparisons[i] for i in batch])
@@ -160,7 +160,7 @@ def _begins(tokenizer: Any, template: Template, label: str, tokens: list[int]) -
 def critic(
     model: str,
     template: str = "skywork",
-    batch_tokens: int = 8192,
+    batch_tokens: int | None = None,
     least_mass: float = 0.05,
     dtype: str = "float32",
     device: str | None = None,
@@ -170,7 +170,7 @@ def critic(
     Args:
         model: a folder or a hub name.
         template: the question: a judge template's name, or a text file like those.
-        batch_tokens: tokens of one forward, padding included; bounds memory.
+        batch_tokens: tokens of one forward, padding included; bounds memory. None: 1,024 on a CPU, 8,192 elsewhere.
         least_mass: least probability that all verdicts must have together; less is an error.
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         device: where they live; the first GPU if there is one, else the CPU.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slhf.errors import InputError, JudgeError, suggestion
-from slhf.judges.protocol import Judge, preferences
+from slhf.judges.protocol import Judge, pace, preferences
 from slhf.judges.registry import JudgeSetting, judge_from
 from slhf.types import Comparison
 
@@ -53,6 +53,11 @@ class MixtureJudge:
         for one in self.needs:
             self._known(one, "needs")
         self.weights = self._shares(dict.fromkeys(self.judges, 1.0) if weights is None else weights, "weights")
+
+    @property
+    def at_once(self) -> int:
+        """How many comparisons to ask before what it said is kept: what its slowest judge likes."""
+        return min(map(pace, self.judges.values()))
 
     def prefer(self, comparisons: Sequence[Comparison]) -> NDArray[np.float64]:
         """Ask each judge what it has a share in, and add.

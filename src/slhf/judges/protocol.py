@@ -38,6 +38,25 @@ class MaySkip(Protocol):
         ...
 
 
+AT_ONCE = 1024
+"""Comparisons to ask at once of a judge that names no number of its own."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A judge so slow, or so dear, that little should be lost when it is interrupted."""
+
+    @property
+    def at_once(self) -> int:
+        """How many comparisons to ask before what it said is kept."""
+        ...
+
+
+def pace(judge: Judge) -> int:
+    """Return how many comparisons to ask a judge before what it said is kept: its own number, or 1024."""
+    return judge.at_once if isinstance(judge, Paced) else AT_ONCE
+
+
 def preferences(judge: Judge, comparisons: Sequence[Comparison]) -> NDArray[np.float64]:
     """Ask ``judge`` about each comparison and check what it answers.
 

@@ -116,7 +116,7 @@ def reward_panel(
     models: str | list[str],
     weights: dict[str, float] | None = None,
     soft: bool = False,
-    batch_tokens: int = 8192,
+    batch_tokens: int | None = None,
     dtype: str = "float32",
     device: str | None = None,
 ) -> RewardPanel:
@@ -127,7 +127,7 @@ def reward_panel(
         weights: shares by the attribute's name, with its folder before it where there are several: ``FOLDER/NAME``;
             equal if not given.
         soft: σ of the difference of rewards in place of hard votes.
-        batch_tokens: tokens of one forward, padding included; bounds memory.
+        batch_tokens: tokens of one forward, padding included; bounds memory. None: 1,024 on a CPU, 8,192 elsewhere.
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         device: where they live; the first GPU if there is one, else the CPU.
 
@@ -138,7 +138,7 @@ def reward_panel(
 
     if dtype not in ("float32", "bfloat16"):
         raise InputError(f"dtype={dtype!r} is not one of float32, bfloat16")
-    if batch_tokens < 1:
+    if batch_tokens is not None and batch_tokens < 1:
         raise InputError(f"batch_tokens={batch_tokens}: must be at least 1")
     folders = [models] if isinstance(models, str) else list(models)
     if not folders:
@@ -152,7 +152,7 @@ def reward_panel(
 
 
 def load_reward_models(
-    folders: Sequence[str | Path], batch_tokens: int = 8192, dtype: str = "float32"
+    folders: Sequence[str | Path], batch_tokens: int | None = None, dtype: str = "float32"
 ) -> list[RewardModels]:
     """Load reward models from run folders or their ``model`` folders; adapters on the same base share it.
 
@@ -184,7 +184,7 @@ def load_reward_models(
 
 
 def _on_one_base(
-    group: Sequence[tuple[Path, RewardFile]], batch_tokens: int, dtype: str, several: bool
+    group: Sequence[tuple[Path, RewardFile]], batch_tokens: int | None, dtype: str, several: bool
 ) -> RewardModels:
     from peft import PeftModel
     from transformers import AutoTokenizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from slhf.errors import InputError
@@ -74,7 +75,9 @@ class RewardText:
         if self._chat:
             return self.tokenizer.apply_chat_template(_turns(prompt, response), tokenize=True, return_dict=False)
         begin = self.tokenizer.bos_token_id
-        text = [t for part in (prompt, response) for t in self.tokenizer.encode(part, add_special_tokens=False)]
+        # not verbose: the library would warn of a text that is longer than the model holds, which is cut here
+        encode = partial(self.tokenizer.encode, add_special_tokens=False, verbose=False)
+        text = [t for part in (prompt, response) for t in encode(part)]
         return text if begin is None else [begin, *text]
 
 

@@ -19,6 +19,9 @@ from slhf.judges.reward_text import RewardText, padded
 SETTINGS = "slhf_reward.json"
 """File beside the weights that says what they are."""
 
+SKEW_SETTINGS = "slhf_skew.json"
+"""The same beside a skew-symmetric preference model."""
+
 FORMS = ("adapters", "heads")
 """One adapter an attribute on one base, or one model with a head an attribute."""
 
@@ -54,6 +57,8 @@ class RewardFile:
         if not Path(folder).exists():
             raise NotTrainedError(f"there are no reward models at {folder}; train them first with `slhf reward train`")
         path = Path(folder, SETTINGS)
+        if Path(folder, SKEW_SETTINGS).is_file():
+            raise InputError(f"{folder}: the folder holds a preference model: it is the judge 'skew', not rewards")
         if not path.is_file():
             raise InputError(
                 f"{folder}: the folder holds no reward models (no {SETTINGS}); name the output of `slhf reward train`"
@@ -85,7 +90,7 @@ class RewardModels:
         model: Any,
         text: RewardText,
         heads: Sequence[tuple[str, str | None, int]],
-        batch_tokens: int = 8192,
+        batch_tokens: int | None = None,
         settings: Sequence[Any] = (),
     ):
         self.model, self.text = model.eval(), text
@@ -110,7 +115,7 @@ class RewardModels:
         where = [place.setdefault(response, len(place)) for response in responses]
         texts = [self.text.tokens(prompt, response) for prompt, response in place]
         found = np.empty((len(self.heads), len(texts)))
-        batches = length_sorted(list(map(len, texts)), self.batch_tokens)
+        batches = length_sorted(list(map(len, texts)), batch_limit(self.model, self.batch_tokens))
         for adapter in dict.fromkeys(adapter for _, adapter, _ in self.heads):
             if adapter is not None:
                 self.model.set_adapter(adapter)
@@ -151,6 +156,15 @@ def weights_digest(model: Any, told: Any) -> str:
         content.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         content.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return content.hexdigest()
+
+
+def batch_limit(model: Any, batch_tokens: int | None) -> int:
+    """Return the bound asked for, or one that suits where the model lives.
+
+    A processor's cache holds the states of about a thousand tokens, and beyond it is slower; a GPU needs more
+    to be busy.
+    """
+    return batch_tokens or (1024 if model.device.type == "cpu" else 8192)
 
 
 def length_sorted(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
