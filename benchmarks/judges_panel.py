@@ -135,10 +135,10 @@ def measure(folder: Path, hidden: int, layers: int, count: int, rounds: int) -> 
 
     torch.set_num_threads(1)
     adapters, heads = build(folder, hidden, layers)
-    small = RewardPanel(load_reward_models([adapters], batch_tokens=1024))
+    large = RewardPanel(load_reward_models([adapters], batch_tokens=8192))
     judges = {
         "adapters": panel(adapters).prefer,
-        "adapters, batches of 1,024 tokens": small.prefer,
+        "adapters, batches of 8,192 tokens": large.prefer,
         "heads": panel(heads).prefer,
         "plain": plainly(adapters),
     }

@@ -51,6 +51,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         helpsteer2("Name a bird.", "Owl", 4, 4, 4, 0, 1),
         helpsteer2("Name a bird.", "A long story about owls", 2, 4, 4, 3, 4),
     ],
+    "helpsteer2-disagreements": [
+        helpsteer2("Name a bird.", "Owl", [4, 4, 3, 3], [4, 4, 4], [4, 4, 4, 4], [0, 1, 0], [1, 1, 0]),
+        helpsteer2("Name a bird.", "Fish", [1, 3, 1, 1], [0, 0, 1], [4, 4, 4], [1, 1, 0], [2, 1, 1]),
+    ],
     "helpsteer2-preference": [
         {
             "split": "train",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slhf.judges import PanelJudge as PanelJudge
     from slhf.judges import RuleJudge as RuleJudge
     from slhf.policies import load_policy as load_policy
+    from slhf.serving import Refiner as Refiner
     from slhf.training import GameArguments as GameArguments
     from slhf.training import GameTrainer as GameTrainer
     from slhf.types import Comparison as Comparison
@@ -36,6 +37,7 @@ _HOMES = {
     "OnlineIPO": "slhf.algorithms",
     "SPPO": "slhf.algorithms",
     "load_policy": "slhf.policies",
+    "Refiner": "slhf.serving",
     "Comparison": "slhf.types",
     "Judge": "slhf.judges",
     "MatrixJudge": "slhf.judges",
@@ -53,6 +55,7 @@ __all__ = [
     "OnlineIPO",
     "SPPO",
     "load_policy",
+    "Refiner",
     "Comparison",
     "Judge",
     "MatrixJudge",

@@ -21,6 +21,7 @@ PUBLIC = {
     "OnlineIPO",
     "SPPO",
     "load_policy",
+    "Refiner",
     "Comparison",
     "Judge",
     "MatrixJudge",

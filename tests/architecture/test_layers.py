@@ -31,9 +31,12 @@ OPTIONAL = {
     "lm_eval",
     "nltk",
     "openai",
+    "prometheus_client",
+    "starlette",
     "tensorboard",
     "trackio",
     "trl",
+    "uvicorn",
     "wandb",
 }
 """Packages of an extra, imported where they are used and only asked about elsewhere."""

@@ -130,6 +130,81 @@ def test_answers_of_two_contenders(slhf, tmp_path):
     assert found["length"]["longer"]["mean"] == 1.0
 
 
+MINE = """
+def longer(x, y, z):
+    return [float(len(a) > len(b)) for a, b in zip(y, z)]
+def first(x, y, z):
+    return [1.0 for _ in x]
+"""
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """PandaLM's form: two people want the longer answer, the third the second one, the longer half the time."""
+    rows = [
+        {"instruction": f"x{i}", "input": "", "response1": "a" * (1 + i % 2), "response2": "b" * (2 - i % 2)}
+        | {"annotator1": 1 + (i + 1) % 2, "annotator2": 1 + (i + 1) % 2, "annotator3": 2}
+        for i in range(20)
+    ]
+    (tmp_path / "mine.py").write_text(MINE)
+    path = tmp_path / "labelled.json"
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_several_judges_beside_people(slhf, labelled, tmp_path, monkeypatch):
+    """Worked out by hand: on half the pairs all three agree, on the others the third is alone."""
+    monkeypatch.setenv("COLUMNS", "160")
+    judges = (f"long={tmp_path / 'mine.py'}:longer", f"{tmp_path / 'mine.py'}:first", "exact_match")
+    command = ("judge", "audit", *judges, "--pairs", labelled, "--store", tmp_path / "s.sqlite")
+    code, out, err = slhf(*command, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert set(found) == {"judges", "among_people"}
+    among, each = found["among_people"]["among"], found["among_people"]["each"]
+    assert among["person"]["mean"] == pytest.approx(0.5 * 1 + 0.5 / 3)
+    # left out where the third is alone: either of the two meets a tie, the third meets two against it
+    assert among["others"]["mean"] == pytest.approx(0.5 * 1 + 0.5 * (0.5 + 0.5 + 0) / 3)
+    assert [one["person"]["mean"] for one in each] == pytest.approx([0.75, 0.75, 0.5])
+    assert [one["others"]["mean"] for one in each] == pytest.approx([0.75, 0.75, 0.5])
+    long, first, exact = found["judges"]
+    assert [long["label"], first["label"], exact["label"]] == ["long", "mine.py:first", "exact_match"]
+    assert long["voters"]["person"]["mean"] == pytest.approx((1 + 2 / 3) / 2)
+    assert long["voters"]["majority"]["mean"] == long["agreement"]["mean"] == 1.0
+    assert long["voters"]["beside"]["mean"] == pytest.approx((1 + 2 / 3) / 2 - (1 + 1 / 3) / 2)
+    assert (first["voters"]["ties"]["mean"], first["voters"]["person"]["mean"]) == (1.0, 0.5)
+    assert (first["flips"]["mean"], first["first_shown"]["mean"]) == (1.0, 1.0), "a planted leaning is found"
+    assert "needs the column 'answer'" in exact["refused"]
+    assert "pairs" not in exact
+
+    code, out, err = slhf(*command)
+    assert code == 0, err
+    table = " ".join(out.replace("│", " ").split())
+    assert "person 3 20 0.500 ±" in table
+    assert "long 20 0.833 ±" in table
+    assert "exact_match – cannot judge them" in table
+    assert "½ for a tie against a side and 0 for opposite sides, for judges and people alike" in table
+    assert "exact_match: check 'exact_match' needs the column" in table
+
+    code, out, err = slhf("judge", "audit", judges[0], *command[5:], "--json")
+    assert code == 0, err
+    alone = json.loads(out)
+    assert alone["among_people"] == found["among_people"]
+    assert {k: alone[k] for k in long} == long
+    code, out, err = slhf("judge", "audit", judges[0], *command[5:])
+    assert "people: agree with one person 0.667" in " ".join(out.replace("│", " ").split())
+
+
+def test_several_judges_where_single_votes_are_not_known(slhf, pairs, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    judges = (f"{tmp_path / 'mine.py'}:longer", "stories")
+    code, out, err = slhf("judge", "audit", *judges, "--pairs", pairs, "--store", tmp_path / "s.sqlite")
+    assert code == 0, err
+    table = " ".join(out.replace("│", " ").split())
+    assert "mine.py:longer 24" in table
+    assert "opposite sides" not in table
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -7,6 +7,7 @@ import yaml
 
 from slhf.data import UnreachableError
 from slhf.errors import InputError
+from slhf.robust.ball import Ball
 from slhf.runs.recipe import load_recipe, shipped_recipes
 from slhf.runs.reward_build import build_pairs, build_training
 from slhf.runs.reward_dry_run import reward_dry_run
@@ -48,6 +49,19 @@ def test_a_short_recipe_has_the_published_defaults():
     assert again.as_dict() == recipe.as_dict()
 
 
+def test_an_adversary_is_read_kept_and_tried():
+    values = {**SHORT, "form": "heads", "robust": {"window": [-4, 4], "epsilon": 0.05}}
+    recipe = parse_reward_recipe(values, "r.yaml")
+    assert recipe.robust == build_training(recipe).robust == Ball(0.05, window=(-4.0, 4.0))
+    again = parse_reward_recipe(yaml.safe_load(recipe.as_yaml()), "r.yaml")
+    assert again.robust == recipe.robust
+    found = reward_dry_run(load_reward_recipe("reward-toy", ["form=heads", "robust.epsilon=0.4", "robust.flip_cost=2"]))
+    assert "worst case of each step: labels flipped at a cost of 2, ε = 0.4 a pair" in found.checked
+    pieces = [*("form=heads", "robust.epsilon=0.4", "robust.flip_cost=2"), "args.gradient_accumulation_steps=4"]
+    with pytest.raises(InputError, match="4 × 1 pieces are not"):
+        reward_dry_run(load_reward_recipe("reward-toy", pieces))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -61,9 +75,23 @@ def test_a_short_recipe_has_the_published_defaults():
         ({"data": {"train": "toy", "attributes": ["x", "x"]}}, "each once"),
         ({"data": {"train": "toy", "held_out": 1.0}}, r"data.held_out: must lie between"),
         ({"data": {"train": "toy", "train_limit": 1}}, r"data.train_limit: must be at least 2"),
-        ({"form": "head"}, r"form: 'head' is not one of adapters, heads. Did you mean 'heads'\?"),
+        ({"form": "head"}, r"form: 'head' is not one of adapters, heads, skew. Did you mean 'heads'\?"),
+        ({"form": "skw"}, r"Did you mean 'skew'\?"),
+        ({"form": "skew", "dimension": 3}, r"dimension: must be an even number from 2, got 3"),
+        ({"form": "skew", "dimension": 0}, r"dimension: must be an even number from 2, got 0"),
+        ({"form": "skew", "dimension": "wide"}, r"dimension: expected int"),
+        ({"form": "skew", "centring": 0.5}, r"centring: form: skew has no rewards to centre"),
+        ({"form": "skew", "data": {"train": "toy", "attributes": ["a", "b"]}}, r"learns one verdict a pair, got"),
+        ({"form": "heads", "dimension": 8}, r"dimension: a setting of form: skew; form: heads learns rewards"),
         ({"centring": -0.1}, "centring: must be 0 or more"),
         ({"centring": "much"}, "centring: expected float"),
+        ({"robust": {"window": [-4, 4]}}, r"r.yaml: robust.epsilon: this setting is missing"),
+        ({"robust": {"epsilon": 0.1}}, r"r.yaml: robust.neither a window nor a flip_cost"),
+        ({"robust": {"epsilon": 0.1, "widow": [-4, 4]}}, r"robust.widow: .* Did you mean 'window'\?"),
+        ({"robust": {"epsilon": "much", "flip_cost": 1}}, r"robust.epsilon: expected float"),
+        ({"robust": {"epsilon": 0.1, "window": [4, -4]}}, r"robust.window is \(4, -4\); its lower edge"),
+        ({"robust": True}, "robust: expected a section"),
+        ({"robust": {"epsilon": 0.1, "flip_cost": 1}}, r"robust: form: adapters .* form=heads or form=skew"),
         ({"max_length": 2}, "max_length: must be at least 8"),
         ({"lora": {"rank": 3}}, r"lora.rank: there is no such setting"),
         ({"lora": {"r": 0}}, r"lora.r: must be at least 1"),

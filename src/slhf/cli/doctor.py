@@ -16,6 +16,7 @@ EXTRAS = {
     "checks": ("jsonschema", "JSON schemas as checks: judge.name=json_schema"),
     "lm-eval": ("lm_eval", "IFEval with its own checks: slhf ifeval"),
     "reward": ("trl", "reward models as adapters: slhf reward train"),
+    "serve": ("uvicorn", "an OpenAI-compatible server of a model and its refinements: slhf serve"),
     "tensorboard": ("tensorboard", "training curves in TensorBoard: args.report_to=tensorboard"),
     "wandb": ("wandb", "training curves in Weights & Biases: args.report_to=wandb"),
     "trackio": ("trackio", "training curves in Trackio: args.report_to=trackio"),

@@ -10,7 +10,9 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from slhf import __version__
+from slhf.cli.align import align
 from slhf.cli.alpacaeval import alpacaeval
+from slhf.cli.annotate import annotate
 from slhf.cli.cycles import cycles
 from slhf.cli.data import data
 from slhf.cli.doctor import doctor
@@ -22,6 +24,7 @@ from slhf.cli.refine import refine
 from slhf.cli.reproduce import reproduce
 from slhf.cli.reward import reward
 from slhf.cli.scale import scale
+from slhf.cli.serve import serve
 from slhf.cli.solve import solve
 from slhf.cli.sweep import sweep
 from slhf.cli.tournament import tournament
@@ -44,6 +47,7 @@ for command in (
     quickstart,
     train,
     refine,
+    serve,
     tournament,
     transfer,
     scale,
@@ -51,6 +55,8 @@ for command in (
     sweep,
     reproduce,
     reward,
+    annotate,
+    align,
     data,
     alpacaeval,
     ifeval,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from peft import LoraConfig
 
+    from slhf.runs.align_recipe import AlignRecipe
     from slhf.runs.reward_recipe import RewardData, RewardRecipe
     from slhf.training import GameArguments, GameTrainer
 
@@ -114,7 +115,7 @@ def build_arguments(recipe: Recipe, output_dir: str | Path, **changes: Any) -> G
         raise InputError(f"{recipe.source}: args: {error}") from error
 
 
-def build_lora(recipe: Recipe | RewardRecipe, task: str = "CAUSAL_LM") -> LoraConfig | None:
+def build_lora(recipe: Recipe | RewardRecipe | AlignRecipe, task: str = "CAUSAL_LM") -> LoraConfig | None:
     """Return the recipe's adapter as PEFT wants it, or None where all weights train.
 
     Args:

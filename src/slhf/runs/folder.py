@@ -15,6 +15,7 @@ from slhf.errors import InputError
 from slhf.runs.recipe import Recipe
 
 if TYPE_CHECKING:
+    from slhf.runs.align_recipe import AlignRecipe
     from slhf.runs.reward_recipe import RewardRecipe
 
 RECIPE, RESULT, METRICS, SAMPLES, REPORT = (
@@ -29,7 +30,9 @@ MODEL = "model"
 _FOR_PEOPLE = ("name", "description")  # a run is the same whatever it is called
 
 
-def open_folder(recipe: Recipe | RewardRecipe, output: str | Path | None = None, *, resume: bool = False) -> Path:
+def open_folder(
+    recipe: Recipe | RewardRecipe | AlignRecipe, output: str | Path | None = None, *, resume: bool = False
+) -> Path:
     """Return the run's folder, made and marked with the recipe.
 
     Args:
@@ -62,7 +65,7 @@ def open_folder(recipe: Recipe | RewardRecipe, output: str | Path | None = None,
     return folder
 
 
-def folder_of(recipe: Recipe | RewardRecipe, output: str | Path | None = None) -> Path:
+def folder_of(recipe: Recipe | RewardRecipe | AlignRecipe, output: str | Path | None = None) -> Path:
     """Return where a run goes: ``output``, or the recipe's own folder, or ``runs/NAME``."""
     return Path(output or recipe.output or Path("runs", recipe.name)).expanduser()
 
@@ -91,7 +94,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
-def check_same(recipe: Recipe | RewardRecipe, folder: Path) -> None:
+def check_same(recipe: Recipe | RewardRecipe | AlignRecipe, folder: Path) -> None:
     """Refuse a folder that holds a run of other settings.
 
     Raises:

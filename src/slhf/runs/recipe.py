@@ -110,6 +110,9 @@ class Recipe:
 REWARD = "reward-"
 """What the names of shipped recipes of reward models start with."""
 
+ALIGN = "-ssapo"
+"""What the names of shipped recipes of alignment from few labels end with."""
+
 
 def algorithms() -> dict[str, type]:
     """Return the algorithms a recipe may name."""
@@ -129,7 +132,13 @@ def shipped_files() -> dict[str, Path]:
 
 def shipped_recipes() -> dict[str, Path]:
     """Return the recipes of games that come with the package, by name."""
-    return {name: path for name, path in shipped_files().items() if not name.startswith(REWARD)}
+    others = {name for name in shipped_files() if name.startswith(REWARD) or name.endswith(ALIGN)}
+    return {name: path for name, path in shipped_files().items() if name not in others}
+
+
+def shipped_align_recipes() -> dict[str, Path]:
+    """Return the recipes of alignment from few labels that come with the package, by name."""
+    return {name: path for name, path in shipped_files().items() if name.endswith(ALIGN)}
 
 
 def load_recipe(name: str | Path, overrides: Collection[str] = ()) -> Recipe:
@@ -189,6 +198,8 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     start = f"{source}: "
     if "form" in values and "judge" not in values:
         raise InputError(f"{start}this recipe trains reward models: slhf reward train {source}")
+    if "seed" in values and "judge" not in values:
+        raise InputError(f"{start}this recipe aligns a model from few labels: slhf align {source}")
     for key in ("model", "data", "judge"):
         if values.get(key) is None:
             raise InputError(f"{start}the setting {key!r} is missing; a recipe needs a model, data and a judge")

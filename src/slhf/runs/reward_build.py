@@ -13,6 +13,7 @@ from slhf.runs.reward_recipe import RewardData, RewardRecipe
 if TYPE_CHECKING:
     from slhf.training.reward_pairs import RewardPairs
     from slhf.training.reward_setup import RewardTraining
+    from slhf.training.skew_training import SkewSettings
 
 log = logging.getLogger(__name__)
 
@@ -69,4 +70,12 @@ def build_training(recipe: RewardRecipe) -> RewardTraining:
         lora=build_lora(recipe, "SEQ_CLS"),
         centring=recipe.centring,
         max_length=recipe.max_length,
+        robust=recipe.robust,
     )
+
+
+def build_skew(recipe: RewardRecipe) -> SkewSettings:
+    """Return how the recipe's skew-symmetric preference model embeds responses."""
+    from slhf.training.skew_training import SkewSettings
+
+    return SkewSettings() if recipe.dimension is None else SkewSettings(pairs=recipe.dimension // 2)

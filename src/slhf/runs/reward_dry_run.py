@@ -13,8 +13,8 @@ import numpy as np
 from slhf.data import UnreachableError
 from slhf.errors import InputError
 from slhf.policies.load import load_tokenizer
-from slhf.runs.reward_build import VERDICT, build_pairs, build_training
-from slhf.runs.reward_recipe import RewardRecipe
+from slhf.runs.reward_build import VERDICT, build_pairs, build_skew, build_training
+from slhf.runs.reward_recipe import SKEW, RewardRecipe
 from slhf.runs.trial import DryRun, no_gpu_changes, small_config, tokenizer_of
 
 if TYPE_CHECKING:
@@ -49,12 +49,17 @@ def reward_dry_run(recipe: RewardRecipe) -> DryRun:
     Raises:
         InputError: something that was checked is wrong.
     """
+    from slhf.training.reward_robust import check_robust
+
     report = DryRun([f"settings of {recipe.source}"])
     changes = no_gpu_changes(recipe, report)
     pairs = _pairs(recipe, report)
     tokenizer = tokenizer_of(recipe, report)
     config = small_config(recipe, report)
-    labels = len(pairs.attributes) if recipe.form == "heads" else 1
+    labels = {"heads": len(pairs.attributes), SKEW: 2 * build_skew(recipe).pairs}.get(recipe.form, 1)
+    if recipe.robust is not None:
+        check_robust(build_training(recipe), pairs)
+        report.checked.append(f"worst case of each step: {recipe.robust.words()}")
     training = dataclasses.replace(
         build_training(recipe),
         args={**recipe.args, **changes, **TRIAL},
@@ -102,9 +107,12 @@ def _step(recipe: RewardRecipe, training: RewardTraining, pairs: RewardPairs, fo
     """
     from slhf.training.reward_adapters import adapter_trainer
     from slhf.training.reward_heads import heads_trainer
+    from slhf.training.skew_training import skew_trainer
 
     try:
-        if recipe.form == "heads":
+        if recipe.form == SKEW:
+            trainer, _ = skew_trainer(training, build_skew(recipe), pairs.head(PAIRS), None, folder)
+        elif recipe.form == "heads":
             trainer, _ = heads_trainer(training, pairs.head(PAIRS), None, folder)
         else:
             trainer, _ = adapter_trainer(training, pairs.of(pairs.attributes[0]).head(PAIRS), None, folder)

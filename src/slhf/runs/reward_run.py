@@ -14,15 +14,16 @@ import numpy as np
 from slhf.errors import InputError
 from slhf.evaluation.reward_metrics import RewardReport, reward_report
 from slhf.runs.folder import MODEL, RESULT, first_process, open_folder, write_json, write_text
-from slhf.runs.reward_build import build_pairs, build_training
+from slhf.runs.reward_build import build_pairs, build_skew, build_training
 from slhf.runs.reward_card import card
-from slhf.runs.reward_recipe import RewardRecipe
+from slhf.runs.reward_recipe import SKEW, RewardRecipe
 from slhf.runs.run import versions
 
 if TYPE_CHECKING:
     from slhf.judges.reward_text import RewardText
     from slhf.training.reward_pairs import RewardPairs
     from slhf.training.reward_setup import RewardTraining
+    from slhf.training.skew_training import SkewSettings
 
 PAIRS = "pairs.txt"
 """File with a hash of the training pairs."""
@@ -61,7 +62,7 @@ def train_reward(
     resume: bool = False,
     bars: Bars | None = None,
 ) -> RewardResult:
-    """Train reward models by a recipe, test them on held-out pairs, and write models, card and result.
+    """Train reward models or a preference model by a recipe, test on held-out pairs, and write all with a card.
 
     Args:
         recipe: the settings.
@@ -72,6 +73,7 @@ def train_reward(
     Raises:
         InputError: anything wrong with the recipe, the pairs or the folder, before training starts.
     """
+    from slhf.training.reward_robust import check_robust
     from slhf.training.reward_setup import check_base
 
     begin = time.perf_counter()
@@ -81,15 +83,20 @@ def train_reward(
         from slhf.training.reward_adapters import check_adapters
 
         check_adapters(training, train)
+    check_robust(training, train)
     check_base(training)
     folder = open_folder(recipe, output, resume=resume)
     _same_pairs(folder, train)
     if not (folder / MODEL).is_dir():
-        kind = _adapters if recipe.form == "adapters" else _heads
-        kind(training, train, held_out, folder, resume, bars or (lambda what: []))
+        bars = bars or (lambda what: [])
+        if recipe.form == SKEW:
+            _skew(training, build_skew(recipe), train, held_out, folder, resume, bars)
+        else:
+            kind = _adapters if recipe.form == "adapters" else _heads
+            kind(training, train, held_out, folder, resume, bars)
     if not first_process():
         return RewardResult(folder, {}, time.perf_counter() - begin)
-    reports = tested(folder / MODEL, held_out)
+    reports = (tested_skew if recipe.form == SKEW else tested)(folder / MODEL, held_out)
     result = RewardResult(folder, reports, time.perf_counter() - begin)
     about = {
         "base": recipe.model,
@@ -97,6 +104,8 @@ def train_reward(
         "train_pairs": {a: len(train.of(a)) for a in train.attributes},
         "train_prompts": len(set(train.prompts)),
     }
+    if recipe.form == SKEW:
+        about["dimension"] = 2 * build_skew(recipe).pairs
     write_json(folder / MODEL / "metrics.json", {**about, "attributes": result.as_dict()["attributes"]})
     write_text(folder / MODEL / "README.md", card(recipe, about, reports))
     write_json(folder / RESULT, {**result.as_dict(), **about, "versions": versions()})
@@ -142,6 +151,48 @@ def tested(folder: str | Path, held_out: RewardPairs) -> dict[str, RewardReport]
         longer = lengths[chosen] - lengths[rejected]
         reports[attribute] = reward_report(r[chosen], r[rejected], pairs.preference[:, 0], longer, pairs.prompts)
     return reports
+
+
+def tested_skew(folder: str | Path, held_out: RewardPairs) -> dict[str, RewardReport]:
+    """Return how well a saved skew-symmetric preference model predicts pairs it was not trained on.
+
+    Its log-odds of the first response stand where the difference of two rewards would.
+
+    Args:
+        folder: the model, as saved.
+        held_out: pairs of its attribute.
+
+    Raises:
+        InputError: the folder holds no such model.
+    """
+    from slhf.judges.skew import skew
+    from slhf.types import Comparison
+
+    judge, (attribute,) = skew(str(folder)), held_out.attributes
+    pairs = held_out.of(attribute)
+    asked = [Comparison(*texts) for texts in zip(pairs.prompts, pairs.first, pairs.second, strict=True)]
+    lengths = [[len(judge.vectors.text.tokens(c.prompt, y)) for y in (c.first, c.second)] for c in asked]
+    lead, longer = judge.log_odds(asked), np.subtract(*np.array(lengths).T)
+    return {attribute: reward_report(lead, np.zeros_like(lead), pairs.preference[:, 0], longer, pairs.prompts)}
+
+
+def _skew(
+    training: RewardTraining,
+    settings: SkewSettings,
+    train: RewardPairs,
+    held_out: RewardPairs,
+    folder: Path,
+    resume: bool,
+    bars: Bars,
+) -> None:
+    from slhf.training.skew_training import save_skew, train_skew
+
+    callbacks = bars("preference model")
+    model, text = train_skew(training, settings, train, held_out, folder, resume=resume, callbacks=callbacks)
+    if first_process():
+        partial = _fresh(folder / f"{MODEL}.partial")
+        save_skew(model, text, training, settings, partial)
+        partial.rename(folder / MODEL)
 
 
 def _heads(

@@ -91,7 +91,16 @@ def override(values: dict[str, Any], assignments: Collection[str]) -> dict[str, 
     return result
 
 
-SHORT_FORMS = {"judge": "name", "data": "train", "algorithm": "name"}
+SHORT_FORMS = {
+    "judge": "name",
+    "data": "train",
+    "algorithm": "name",
+    "label": "name",
+    "loss": "name",
+    "seed_loss": "name",
+    "seed": "data",
+    "pool": "data",
+}
 """Sections that may be given as one word, and which key of the section the word is."""
 
 

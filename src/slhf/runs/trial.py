@@ -12,6 +12,7 @@ from slhf.policies.load import load_tokenizer, resolve
 from slhf.runs.recipe import Recipe
 
 if TYPE_CHECKING:
+    from slhf.runs.align_recipe import AlignRecipe
     from slhf.runs.reward_recipe import RewardRecipe
 
 LAYERS = 2
@@ -31,7 +32,7 @@ class DryRun:
     unchecked: list[str] = field(default_factory=list)
 
 
-def no_gpu_changes(recipe: Recipe | RewardRecipe, report: DryRun) -> dict[str, Any]:
+def no_gpu_changes(recipe: Recipe | RewardRecipe | AlignRecipe, report: DryRun) -> dict[str, Any]:
     """Return the arguments that differ on a machine without a GPU, and note what they leave unchecked."""
     import torch
 
@@ -42,7 +43,7 @@ def no_gpu_changes(recipe: Recipe | RewardRecipe, report: DryRun) -> dict[str, A
     return dict.fromkeys(wanted, False) | {"use_cpu": True}
 
 
-def tokenizer_of(recipe: Recipe | RewardRecipe, report: DryRun) -> Any:
+def tokenizer_of(recipe: Recipe | RewardRecipe | AlignRecipe, report: DryRun) -> Any:
     """Return the recipe's tokenizer; None where it is on a hub out of reach, which is noted.
 
     Raises:
@@ -59,7 +60,7 @@ def tokenizer_of(recipe: Recipe | RewardRecipe, report: DryRun) -> Any:
         return None
 
 
-def small_config(recipe: Recipe | RewardRecipe, report: DryRun) -> Any:
+def small_config(recipe: Recipe | RewardRecipe | AlignRecipe, report: DryRun) -> Any:
     """Return the model's architecture, cut to a few layers; the recipe's own where the model is out of reach.
 
     Raises:
@@ -82,7 +83,7 @@ def small_config(recipe: Recipe | RewardRecipe, report: DryRun) -> Any:
     return config
 
 
-def _from_settings(recipe: Recipe | RewardRecipe) -> Any:
+def _from_settings(recipe: Recipe | RewardRecipe | AlignRecipe) -> Any:
     from transformers import AutoConfig
 
     settings = dict(recipe.model_config or {})
