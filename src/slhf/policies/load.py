@@ -83,6 +83,16 @@ def resolve(name: str | os.PathLike[str]) -> str:
     return text
 
 
+def stands_on(name: str | os.PathLike[str]) -> str:
+    """Return what an adapter on a model stands on: the base of the one it carries, or the model itself."""
+    folder = resolve(name)
+    adapters = _adapter_folders(folder)
+    if not adapters:
+        return str(name)
+    base = json.loads(Path(adapters[0][1], "adapter_config.json").read_text())["base_model_name_or_path"]
+    return _beside(folder, base) if base else str(name)
+
+
 def first_model(name: str | os.PathLike[str]) -> str:
     """Return what a model was first trained from: the base of its adapter, or of its run, or of that one's, and so on.
 
@@ -91,13 +101,11 @@ def first_model(name: str | os.PathLike[str]) -> str:
     """
     seen = [str(name)]
     while True:
-        folder = resolve(seen[-1])
-        adapters = _adapter_folders(folder)
-        if adapters:
-            base = json.loads(Path(adapters[0][1], "adapter_config.json").read_text())["base_model_name_or_path"]
-        else:
-            base = RoleSettings.load(folder).base_model
-        base = _beside(folder, base) if base else seen[-1]
+        base = stands_on(seen[-1])
+        if base == seen[-1]:
+            folder = resolve(base)
+            before = RoleSettings.load(folder).base_model
+            base = _beside(folder, before) if before else base
         if base in seen:
             return seen[-1]
         seen.append(base)

@@ -12,7 +12,7 @@ from peft import PeftModel
 from slhf.algorithms.pair_protocol import PairLoss
 from slhf.errors import InputError
 from slhf.policies.causal_lm import CausalPolicy
-from slhf.policies.load import RoleSettings, add_adapters, first_model, load_model, load_tokenizer, resolve
+from slhf.policies.load import RoleSettings, add_adapters, first_model, load_model, load_tokenizer, resolve, stands_on
 from slhf.policies.roles import make_roles
 from slhf.training import checkpoints
 from slhf.training.optimizer import check_precision
@@ -41,7 +41,7 @@ def pair_policy(model: Any, tokenizer: Any, peft_config: Any, args: PairArgument
     """
     settings, base = RoleSettings(), None
     if isinstance(model, str | Path):
-        settings, base = RoleSettings.load(resolve(model)), first_model(model)
+        settings, base = RoleSettings.load(resolve(model)), stands_on(model)
         tokenizer = tokenizer if tokenizer is not None else load_tokenizer(model)
         loaded = load_model(model)
     else:
@@ -56,7 +56,7 @@ def pair_policy(model: Any, tokenizer: Any, peft_config: Any, args: PairArgument
     if args.reference is not None and isinstance(loaded, PeftModel):
         raise InputError("reference: an adapter's reference is the base it stands on; leave reference out")
     if not isinstance(loaded, PeftModel):
-        base = args.reference or base
+        base = args.reference or (None if base is None else first_model(base))
         if base is not None and base != str(model):
             frozen = load_model(base)
     if args.roles != "auto":

@@ -16,6 +16,7 @@ from transformers import Trainer, TrainerCallback, set_seed
 from slhf.algorithms.protocol import Algorithm
 from slhf.errors import CheckpointError, InputError
 from slhf.judges.protocol import Judge, Preference, as_judge
+from slhf.policies.load import stands_on
 from slhf.policies.rollouts import PromptRow
 from slhf.training import checkpoints
 from slhf.training.alongside import parts_of, play_parts
@@ -71,7 +72,7 @@ class GameTrainer(Trainer):
     ):
         set_seed(args.seed)  # an adapter's first weights are drawn below
         self.judge, self.algorithm = as_judge(judge), algorithm
-        self._base_name = str(model) if isinstance(model, str | Path) else None
+        self._base_name = stands_on(model) if isinstance(model, str | Path) else None
         self.policy = trainable_policy(model, processing_class, peft_config, args)
         check_match(algorithm.match, self.judge, self.policy)
         super().__init__(
