@@ -99,16 +99,49 @@ def test_annotate_by_a_judge(slhf, tmp_path, name):
     assert "is there already" in err
 
 
-def test_annotate_goes_on_where_it_stopped(slhf, tmp_path, monkeypatch):
+def test_annotate_by_the_follower(slhf, tmp_path):
+    """The pairs are the answers and refinements a tournament would be given; a judge keeps those it agrees with."""
+    from slhf.policies import Sampling, chain, load_policy
+
+    arguments = ("annotate", "--model", "toy", "--by", "follower", "--split", "train", "--limit", "24")
+    files = [tmp_path / "all.parquet", tmp_path / "agreed.parquet"]
+    code, text, err = slhf(*arguments, "--out", str(files[0]), "--json")
+    assert code == 0, err
+    own = load_pairs(files[0]).to_list()
+    told = json.loads(text)
+    assert told["pairs"] == len(own) > 5
+    assert told["pairs"] + sum(v for k, v in told["left_out"].items() if "prompts" in k) == 24
+    assert slhf(*arguments, "--out", str(files[1]), "--agree", "toy", "--json")[0] == 0
+    columns = {row["prompt"]: row for row in load_prompts("toy", "train", 24).to_list()}
+    p = named_judge("toy").prefer(
+        [Comparison(r["prompt"], r["chosen"], r["rejected"], columns[r["prompt"]]) for r in own]
+    )
+    texts = [(r["prompt"], r["chosen"], r["rejected"]) for r in own]
+    agreed = load_pairs(files[1]).to_list()
+    assert [(r["prompt"], r["chosen"], r["rejected"]) for r in agreed] == [
+        t for t, value in zip(texts, p, strict=True) if value > 0.5
+    ]
+    assert [r["preference"] for r in agreed] == pytest.approx([value for value in p if value > 0.5])
+    # nearly without chance, the refinement is what the chain says
+    cold = tmp_path / "cold.jsonl"
+    assert slhf(*arguments, "--temperature", "1e-4", "--out", str(cold), "--json")[0] == 0
+    policy = load_policy("toy")
+    for row in load_pairs(cold).to_list()[:4]:
+        ((first, second),) = chain(policy, [row["prompt"]], sampling=Sampling((), 64, temperature=1e-4))
+        assert (second.text, first.text) == (row["chosen"], row["rejected"])
+
+
+@pytest.mark.parametrize("by", ["toy", "follower"])
+def test_annotate_goes_on_where_it_stopped(slhf, tmp_path, monkeypatch, by):
     """Interrupted after its answers were kept, it generates none again and ends with the same file."""
-    arguments = ("annotate", "--model", "toy", "--by", "toy", "--split", "train", "--limit", "16")
+    arguments = ("annotate", "--model", "toy", "--by", by, "--split", "train", "--limit", "16")
     assert slhf(*arguments, "--out", str(tmp_path / "whole.jsonl"))[0] == 0
 
     def interrupted(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("slhf.runs.annotate.label_by_judge", interrupted)
+        patch.setattr(f"slhf.runs.annotate.label_by_{'judge' if by == 'toy' else by}", interrupted)
         code, _, err = slhf(*arguments, "--out", str(tmp_path / "again.jsonl"))
     assert code == 130
     assert "the same command goes on from there" in err.replace("\n", " ")
@@ -128,6 +161,10 @@ def test_annotate_goes_on_where_it_stopped(slhf, tmp_path, monkeypatch):
         (("--out", "x.jsonl", "--by", "tyo"), "no judge called 'tyo'"),
         (("--out", "x.jsonl", "--by", "toy", "--reference", "toy"), "belongs to implicit rewards"),
         (("--out", "x.jsonl", "--by", "toy", "--prompts", "gone.jsonl"), "there is no data file"),
+        (("--out", "x.jsonl", "--by", "folower"), "no judge called 'folower'"),
+        (("--out", "x.jsonl", "--by", "follower", "--answers", "4"), "one answer and one refinement of it; take 2"),
+        (("--out", "x.jsonl", "--by", "follower", "--agree", "tyo"), "no judge called 'tyo'"),
+        (("--out", "x.jsonl", "--by", "toy", "--agree", "toy"), "filters what 'follower' labels"),
     ],
 )
 def test_annotate_refuses(slhf, tmp_path, monkeypatch, arguments, message):

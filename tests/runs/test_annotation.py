@@ -15,11 +15,13 @@ from slhf.runs.annotation import (
     FEW,
     SKIPPED,
     TIED,
+    WORSE,
     Verdict,
     annotated,
     by_preferences,
     by_rewards,
     distinct,
+    label_by_follower,
     label_by_judge,
     label_by_reward,
 )
@@ -86,6 +88,25 @@ def test_labels_by_a_judge() -> None:
     assert found.words() == (
         "1 pairs; left out: 1 prompts with identical answers, 1 prompts the judge skipped, 1 prompts with a tie"
     )
+
+
+def test_labels_by_the_follower() -> None:
+    """The refinement is chosen; a judge takes away what it does not prefer."""
+    answers = [["a", "bbb"], ["ccc", "d"], ["same", "same"], ["e", ""], ["f", "gg?"], ["hh", "ii"]]
+    prompts = [f"prompt {number}" for number in range(6)]
+    found = label_by_follower(None, prompts, answers, [{}] * 6)
+    assert [(row["chosen"], row["rejected"]) for row in found.rows] == [
+        ("bbb", "a"), ("d", "ccc"), ("gg?", "f"), ("ii", "hh")
+    ]  # fmt: skip
+    assert {(row["preference"], row["margin"]) for row in found.rows} == {(1.0, 1.0)}
+    assert {k: v for k, v in found.left_out.items() if v} == {EMPTY: 1, FEW: 1, ALIKE: 1}
+    with Store(":memory:") as store:
+        found = label_by_follower(remembered(Longer(), store), prompts, answers, [{}] * 6)
+    assert found.rows == [
+        {"prompt": "prompt 0", "chosen": "bbb", "rejected": "a", "preference": 0.9, "margin": pytest.approx(0.8)}
+    ]
+    assert {k: v for k, v in found.left_out.items() if v} == {EMPTY: 1, FEW: 1, ALIKE: 1, SKIPPED: 1, WORSE: 2}
+    assert len(found.rows) + sum(v for k, v in found.left_out.items() if "prompts" in k) == 6
 
 
 def test_labels_by_reward() -> None:

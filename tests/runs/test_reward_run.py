@@ -212,3 +212,18 @@ def test_the_recipe_beside_a_run_makes_it_again(finished):
     folder, made, _ = finished
     stored = yaml.safe_load((folder / "recipe.yaml").read_text())
     assert parse_reward_recipe(stored, "x.yaml").as_dict() == made.as_dict()
+
+
+@pytest.mark.parametrize("form", ["heads", "skew"])
+def test_the_card_names_the_adversary_and_the_run_goes_on(values, tmp_path, form):
+    data = {"attributes": ["verbosity"]} if form == "skew" else {}
+    made = recipe(values, form=form, data=data, robust={"window": [-4, 4], "epsilon": 0.05})
+    result = train_reward(made, tmp_path)
+    assert all(report.accuracy.mean > 0.8 for report in result.reports.values())
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "The worst case of each step's margins was minimised: margins moved within [-4, 4], ε = 0.05 a pair." in card
+    kept = parse_reward_recipe(yaml.safe_load((tmp_path / "recipe.yaml").read_text()), "x.yaml")
+    assert train_reward(kept, tmp_path, resume=True).as_dict()["attributes"] == result.as_dict()["attributes"]
+    other = recipe(values, form=form, data=data, robust={"window": [-4, 4], "epsilon": 0.1})
+    with pytest.raises(InputError, match=r"different run \(robust\.epsilon: 0.05 there, 0.1 here\)"):
+        train_reward(other, tmp_path, resume=True)

@@ -51,9 +51,7 @@ def training(robust: Ball | None, labels: int = 2, **args: Any) -> RewardTrainin
         **args,
     }
     lora = LoraConfig(r=2, lora_alpha=4, lora_dropout=0.1, target_modules="all-linear", task_type="SEQ_CLS")
-    return RewardTraining(
-        "tiny", settings, lora, robust=robust, model=classifier(labels), tokenizer=tokenizer(WORDS)
-    )
+    return RewardTraining("tiny", settings, lora, robust=robust, model=classifier(labels), tokenizer=tokenizer(WORDS))
 
 
 def trained(form: str, robust: Ball | None, folder: Path, data: RewardPairs | None = None, **more: Any) -> Any:

@@ -22,9 +22,10 @@ def annotate(
     reference: str | None = None,
     beta: float = 0.1,
     seed: int = 0,
+    agree: str | None = None,
     json: Json = False,
 ) -> None:
-    """Sample answers to prompts and label them, by the model itself or by a judge: a file of pairs.
+    """Sample answers to prompts and label them, by the model itself, its Follower or a judge: a file of pairs.
 
     Example: slhf annotate --model toy --prompts toy --by toy --limit 100 --out pairs.parquet
 
@@ -47,14 +48,17 @@ def annotate(
     max_new_tokens
         An answer is cut after so many tokens; the model's own number if not given.
     by
-        Who labels: "implicit", the model's own log-probability over its reference's, or a judge's name,
-        package.module:name, or a YAML file of judge settings.
+        Who labels: "implicit", the model's own log-probability over its reference's; "follower", which makes one
+        answer and prefers its refinement of it; or a judge's name, package.module:name, or a YAML file of judge
+        settings.
     reference
         The model that was trained from, for implicit labels of a model without adapters.
     beta
         Scale of the margins of implicit labels.
     seed
         Fixes what is sampled.
+    agree
+        A judge, as of --by: of what the Follower labels, keep those pairs alone whose refinement it prefers.
     json
         Print how many pairs there are as JSON, and nothing else, on stdout.
     """
@@ -63,7 +67,7 @@ def annotate(
     from slhf.runs.annotate import annotate as make_pairs
 
     wanted = Annotation(
-        model, prompts, out, split, limit, answers, temperature, max_new_tokens, by, reference, beta, seed
+        model, prompts, out, split, limit, answers, temperature, max_new_tokens, by, reference, beta, seed, agree=agree
     )
     with playing(wanted.store, [model], prompts) as watch:
         found = make_pairs(wanted, watch)

@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 from slhf.data import load_prompts
 from slhf.data.pair_files import check_rows_file, write_rows
 from slhf.errors import InputError
-from slhf.evaluation import Store, policy_model, remembered
-from slhf.evaluation.answers import leader_answers
+from slhf.evaluation import Model, Store, policy_model, remembered
+from slhf.evaluation.answers import leader_answers, refined_answers
 from slhf.evaluation.store import Watch, unwatched
 from slhf.judges import Judge
 from slhf.runs.align_checks import IMPLICIT
 from slhf.runs.align_models import placed
 from slhf.runs.align_rewards import against, kept_rewards
-from slhf.runs.annotation import Annotated, distinct, label_by_judge, label_by_reward
+from slhf.runs.annotation import Annotated, distinct, label_by_follower, label_by_judge, label_by_reward
 from slhf.runs.judges import judge_of
 from slhf.runs.sampling import sampling_of
+from slhf.types import Prompt
 
 if TYPE_CHECKING:
     from slhf.policies import CausalPolicy
 
 log = logging.getLogger(__name__)
+
+FOLLOWER = "follower"
+"""Labels by the model's own Follower: its refinement of an answer over the answer."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,17 @@ class Annotation:
         out: the file of pairs, ``.parquet`` or ``.jsonl``.
         split: which part of the prompts; all of a local file and the training part of anything else if None.
         limit: at most so many prompts.
-        answers: answers a prompt, two or more; the best and the worst make a pair.
+        answers: answers a prompt, two or more; the best and the worst make a pair. Two for ``follower``: an answer and
+            its refinement.
         temperature: of the answers; above 0.
         max_new_tokens: an answer is cut after so many tokens; the model's own number if None.
-        by: ``implicit``, by the model's own log π/π_SFT; or a judge, as commands name one.
+        by: ``implicit``, by the model's own log π/π_SFT; ``follower``, which prefers its refinement of an answer to the
+            answer; or a judge, as commands name one.
         reference: π_SFT of a model without adapters.
         beta: β of the margins of implicit rewards.
         seed: of the answers.
         prompt_column: the column that holds the prompts.
+        agree: a judge that keeps those pairs of ``follower`` alone whose refinement it prefers; None keeps all.
     """
 
     model: str
@@ -61,6 +68,7 @@ class Annotation:
     beta: float = 0.1
     seed: int = 0
     prompt_column: str = "prompt"
+    agree: str | None = None
 
     def __post_init__(self) -> None:
         if self.answers < 2:
@@ -71,6 +79,10 @@ class Annotation:
             raise InputError(f"beta={self.beta}: it must be positive")
         if self.by != IMPLICIT and self.reference is not None:
             raise InputError(f"reference={self.reference!r} belongs to implicit rewards; {self.by!r} labels without it")
+        if self.by == FOLLOWER and self.answers != 2:
+            raise InputError(f"answers={self.answers}: {FOLLOWER!r} makes one answer and one refinement of it; take 2")
+        if self.by != FOLLOWER and self.agree is not None:
+            raise InputError(f"agree={self.agree!r} filters what {FOLLOWER!r} labels; {self.by!r} labels without it")
 
     @property
     def store(self) -> Path:
@@ -96,7 +108,8 @@ def annotate(wanted: Annotation, watch: Watch = unwatched) -> Annotated:
     out = check_rows_file(wanted.out)
     if out.exists():
         raise InputError(f"{out} is there already; choose another name, or delete it")
-    judge = None if wanted.by == IMPLICIT else judge_of(wanted.by)
+    name = wanted.agree if wanted.by == FOLLOWER else None if wanted.by == IMPLICIT else wanted.by
+    judge = None if name is None else judge_of(name)
     rows = load_prompts(wanted.prompts, wanted.split, wanted.limit, prompt_column=wanted.prompt_column).to_list()
     policy = _policy(wanted)
     with Store(wanted.store, watch) as store:
@@ -141,10 +154,20 @@ def _labelled(
     prompts = [row["prompt"] for row in rows]
     sampling = sampling_of(policy, temperature=wanted.temperature, max_new_tokens=wanted.max_new_tokens)
     player = policy_model(Path(wanted.model).name, policy, sampling, seed=wanted.seed)
+    columns = [{k: v for k, v in row.items() if k != "prompt"} for row in rows]
+    asked = None if judge is None else remembered(judge, store)
+    if wanted.by == FOLLOWER:
+        return label_by_follower(asked, prompts, _refined(player, prompts, store), columns)
     answers = leader_answers(player, prompts, store, samples=wanted.answers)
-    if judge is not None:
-        columns = [{k: v for k, v in row.items() if k != "prompt"} for row in rows]
-        return label_by_judge(remembered(judge, store), prompts, answers, columns)
+    if asked is not None:
+        return label_by_judge(asked, prompts, answers, columns)
     kept, counts = distinct(answers)
     r = kept_rewards(policy, prompts, kept, store, max_length=policy.max_length)
     return label_by_reward([[wanted.beta * value for value in row] for row in r], prompts, kept, counts)
+
+
+def _refined(player: Model, prompts: Sequence[Prompt], store: Store) -> list[list[str]]:
+    """Return an answer and its refinement a prompt."""
+    answers = leader_answers(player, prompts, store)
+    refinements = refined_answers(player, prompts, answers, store)
+    return [[*said, *improved] for said, improved in zip(answers, refinements, strict=True)]

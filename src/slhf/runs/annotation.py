@@ -1,4 +1,4 @@
-"""From several answers a prompt to a pair with a winner: by implicit reward, or by a judge."""
+"""From several answers a prompt to a pair with a winner: by implicit reward, by a judge, or by the Follower."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from slhf.types import Comparison, Prompt
 
 EMPTY, FEW, ALIKE = "empty answers", "prompts with fewer than two answers", "prompts with identical answers"
 TIED, SKIPPED = "prompts with a tie", "prompts the judge skipped"
+WORSE = "prompts whose refinement the judge does not prefer"
 """Why something is left out, in words that follow its number; every prompt gives a pair or has one reason."""
 
 
@@ -209,6 +210,30 @@ def label_by_judge(
     return annotated(
         prompts, kept, [by_preferences(t) if row else None for t, row in zip(tables, kept, strict=True)], counts
     )
+
+
+def label_by_follower(
+    judge: RememberedJudge | None,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Sequence[str]],
+    columns: Sequence[Mapping[str, Any]],
+) -> Annotated:
+    """Make a pair of each prompt's answer and the Follower's refinement of it: the refinement is chosen.
+
+    Args:
+        judge: keeps those pairs alone whose refinement it prefers; None keeps all, with a preference of 1.
+        prompts: X prompts.
+        answers: X lists of an answer and its refinement.
+        columns: the prompts' extra columns.
+    """
+    kept, counts = distinct(answers)
+    p = np.ones(len(kept))
+    if judge is not None:
+        p = np.array([t[1, 0] if len(t) else 1.0 for t in judged(judge, prompts, kept, columns)])
+        counts[SKIPPED], counts[WORSE] = int(np.isnan(p).sum()), int((p <= 0.5).sum())
+    kept = [row if value > 0.5 else [] for row, value in zip(kept, p, strict=True)]
+    verdicts = [Verdict(1, 0, float(v), float(2.0 * v - 1.0)) if row else None for row, v in zip(kept, p, strict=True)]
+    return annotated(prompts, kept, verdicts, counts)
 
 
 def label_by_reward(

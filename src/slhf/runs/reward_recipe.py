@@ -105,6 +105,8 @@ class RewardRecipe:
         """Return the settings as they are kept beside a run: all but where they came from and go to."""
         values = dataclasses.asdict(self)
         del values["source"], values["output"]
+        if self.robust is not None:
+            values["robust"] = self.robust.as_dict()  # a window as a list, as files hold it
         return values
 
     def as_yaml(self) -> str:
