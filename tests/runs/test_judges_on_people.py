@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,8 @@ def written(folder: Path, models: dict[str, Path], address: str) -> dict[str, Pa
         "toy_correct": {},
     }
     assert set(settings) == set(JUDGES), "every registered kind"
+    if find_spec("lm_eval") is None or find_spec("langdetect") is None:
+        del settings["ifeval"]  # its checks are lm-eval's; without it the judge is an error before anything starts
     for name, values in settings.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, **values}))
     mine = {"longer": f"longer={folder / 'mine.py'}:longer", "matrix": f"matrix={folder / 'mine.py'}:matrix"}

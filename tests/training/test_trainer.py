@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from games import distance, likes_b, lora, metrics, rows, samples, trainer, weights
-from slhf.algorithms import RLOO, NashMD, StackelbergGDA
+from pair_games import pair_rows, pair_trainer
+from slhf.algorithms import DPO, RLOO, SGPO, SPA, NashMD, SGPODual, StackelbergGDA
 from slhf.judges import PanelJudge
 from slhf.judges.annotators import Annotator
 from slhf.objectives import GameBatch
@@ -123,6 +124,11 @@ def test_metrics_are_those_documented(tmp_path: Path) -> None:
         if algorithm is not None:
             assert not any("follower" in name and not name.startswith("eval_") for name, _ in logged)
             assert "eval_follower_vs_leader" in dict(logged)
+    for loss in (DPO(), SPA(), SGPO(), SGPODual()):
+        pairs = pair_trainer(tmp_path / loss.__class__.__name__, loss=loss, peft=lora(), held_out=pair_rows(4, seed=1))
+        pairs.train()
+        pairs.evaluate()
+        seen |= {name for line in pairs.state.log_history for name in line}
     assert seen == set(METRICS)
 
 

@@ -46,6 +46,8 @@ METRICS: Mapping[str, str] = {
     "eval_loss": "loss on held-out pairs; of SGPO and label flips the worst case of these pairs",
     "eval_pairs/accuracy": "share of held-out pairs whose margin has the sign of the label, ½ at zero",
     "eval_pairs/margin": "mean margin of held-out pairs in the label's direction, β nats",
+    "eval_pairs/smoothed": "share of held-out pairs that would be smoothed as doubtful; SPA",
+    "eval_pairs/moved": "share of held-out pairs that the adversary would move or flip; SGPO and label flips",
     "eval_runtime": "seconds the evaluation took",
     "train_runtime": "seconds this call of train took",
     "epoch": "passes over the training prompts so far",
