@@ -65,19 +65,19 @@ class Matrix:
         self._dtype = dtype
         self._packs = device.type == "cpu" and packing_works(dtype)
         self._weight: Tensor | None = None
-        self._source: tuple[int, int] | None = None
+        self._source: tuple[tuple[int, int], ...] | None = None
 
     @property
-    def source(self) -> tuple[int, int] | None:
-        """Which frozen parameter, in which version, was taken over; None for anything else."""
+    def source(self) -> tuple[tuple[int, int], ...] | None:
+        """Which frozen parameters, in which version, were taken over; None for anything else."""
         return self._source
 
     def fill(self, parts: Sequence[Tensor]) -> None:
         """Take over weights, stacked by rows; one that has not changed since is left as it is."""
         # only a frozen parameter can be known by its address: a merged weight is made afresh each
         # time, and often where the one before it lay
-        frozen = len(parts) == 1 and isinstance(parts[0], nn.Parameter) and not parts[0].requires_grad
-        source = (parts[0].data_ptr(), parts[0]._version) if frozen else None
+        frozen = all(isinstance(part, nn.Parameter) and not part.requires_grad for part in parts)
+        source = tuple((part.data_ptr(), part._version) for part in parts) if frozen else None
         if source is not None and source == self._source and self._weight is not None:
             return
         self._source = source
