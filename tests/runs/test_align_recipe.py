@@ -50,7 +50,7 @@ def test_what_is_stored_makes_the_same_run(align_values):
     again = parse_align_recipe(yaml.safe_load(recipe.as_yaml()), "again.yaml")
     assert again.as_dict() == recipe.as_dict()
     assert recipe.sizes == [14, 10]
-    assert recipe.seed_loss == {"name": "dpo", "beta": 0.1, "smoothing": 0.0}
+    assert recipe.seed_loss == {"name": "dpo", "beta": 0.1}
     short = {k: align_values[k] for k in ("model", "seed", "pool")}
     short["seed"] = short["seed"]["data"]
     defaults = parse_align_recipe({**short, "pool": {**short["pool"], "size": 3}}, "folder/short.yaml")

@@ -28,23 +28,19 @@ class DPO:
 
     Attributes:
         beta: β > 0, KL weight.
-        smoothing: share of labels taken to be wrong, [0, ½); 0 is plain DPO.
     """
 
     beta: float = 0.1
-    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(self, "beta")
-        check_smoothing(self.smoothing)
 
     soft = True
     memory = None
 
     def losses(self, pairs: PairBatch, plan: Plan) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss and the metrics of some pairs."""
-        margins = pairs.margins(self.beta)
-        return cdpo_loss(margins, smoothing=self.smoothing, preference=pairs.preference, weights=pairs.weight)
+        return dpo_loss(pairs.margins(self.beta), preference=pairs.preference, weights=pairs.weight)
 
 
 @dataclass(frozen=True)

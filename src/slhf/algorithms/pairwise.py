@@ -29,7 +29,7 @@ def pair_loss(name: str, where: str = "loss.", **settings: Any) -> PairLoss:
     """Return a loss by its name.
 
     >>> pair_loss("dpo", beta=0.05)
-    DPO(beta=0.05, smoothing=0.0)
+    DPO(beta=0.05)
 
     Args:
         name: a key of ``PAIR_LOSSES``.

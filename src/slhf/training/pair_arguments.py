@@ -28,7 +28,8 @@ class PairArguments(TrainingArguments):
             is never mixed up. None: ``reference`` in ``output_dir``.
         logits_chunk_mib: upper bound on one chunk of float32 logits, MiB; 0 is automatic.
         train_chunk_tokens: tokens (padding included) of one forward–backward inside a step; bounds memory, does not
-            change the gradient. 0: 1,024 on a CPU, 16,384 otherwise.
+            change the gradient. 0: on a CPU 1,024, or 8,192 where a loss looks at the whole step first and would
+            score it twice in pieces; 16,384 otherwise.
     """
 
     max_length: int = field(default=1024, metadata={"help": "Prompt and response, tokens; 0: the model's limit."})

@@ -9,7 +9,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from slhf.algorithms.pair_protocol import PairLoss
+from slhf.algorithms.pair_protocol import PairLoss, PairState
 from slhf.errors import InputError
 from slhf.policies.causal_lm import CausalPolicy
 from slhf.policies.load import RoleSettings, add_adapters, first_model, load_model, load_tokenizer, resolve, stands_on
@@ -19,6 +19,9 @@ from slhf.training.optimizer import check_precision
 from slhf.training.pair_arguments import PairArguments
 from slhf.training.pair_rows import Limits, PairRows
 from slhf.training.pair_scores import Scorer
+
+WHOLE_STEP = 8192
+"""Tokens of one forward on a CPU where a loss looks at the whole step first; 1,024 is faster, but not twice."""
 
 
 def pair_policy(model: Any, tokenizer: Any, peft_config: Any, args: PairArguments) -> tuple[CausalPolicy, str | None]:
@@ -82,13 +85,18 @@ def limits_of(policy: CausalPolicy, args: PairArguments) -> Limits:
     return Limits(min(given, default=None), args.max_prompt_length or None)
 
 
-def scorer_of(policy: CausalPolicy, args: PairArguments) -> Scorer:
-    """Return what scores responses, as ``args`` say."""
+def scorer_of(policy: CausalPolicy, args: PairArguments, loss: PairLoss) -> Scorer:
+    """Return what scores responses, as ``args`` say.
+
+    A loss that looks at a whole step before any gradient scores it twice if it is cut, so its pieces are larger.
+    """
+    whole = loss.memory is not None and loss.memory.looks_ahead(PairState())
+    automatic = WHOLE_STEP if whole and policy.device.type == "cpu" else 0
     return Scorer(
         policy,
         temperature=args.temperature,
         chunk_mib=args.logits_chunk_mib,
-        chunk_tokens=args.train_chunk_tokens,
+        chunk_tokens=args.train_chunk_tokens or automatic,
         cache=args.reference_cache or Path(str(args.output_dir), "reference"),
         arithmetic="bf16" if args.bf16 else "fp16" if args.fp16 else "as stored",
     )

@@ -83,7 +83,7 @@ class PairTrainer(Trainer):
         )
         self.policy.move(args.device)
         self._folder = Path(str(args.output_dir))
-        self.scorer = scorer_of(self.policy, args)
+        self.scorer = scorer_of(self.policy, args, loss)
         self.add_callback(MetricsFile(self._folder))
         self._meter, self._state = Meter(), PairState()
         self._mine: dict[str, Any] = {}
