@@ -13,7 +13,7 @@ from games import WORDS, lora
 from leader_games import mixture_log_probs, token_log_probs
 from slhf.policies import CausalPolicy, PromptRow, Roller, Sampling, make_roles
 from slhf.policies.engine import Engine, extend
-from slhf.policies.mixture_engine import MixtureEngine
+from slhf.policies.mixture_engine import BaseAndAdapter, MixtureEngine, TwoModels
 from slhf.policies.transformers_engine import TransformersEngine
 from slhf.types import Match, Mixture
 from tiny import CHAT, model, tokenizer
@@ -27,7 +27,7 @@ def policy(kind: str, scale: float = 0.2) -> tuple[CausalPolicy, Any]:
     tok, lm = tokenizer(WORDS, template=CHAT), model(len(WORDS), layers=2, scale=0.5)
     twin = model(len(WORDS), layers=2, scale=0.5).double()
     if kind != "full":
-        lm = get_peft_model(lm, lora())
+        lm = get_peft_model(lm, lora(r=1) if kind == "beside" else lora())
     # in float64, or rounding would be all that is left to see at 1e-6
     who = CausalPolicy(lm.double(), tok, make_roles(tok, lm))
     perturb(who, scale)
@@ -57,11 +57,15 @@ def distribution(engine: Engine, context: list[int], prefix: list[int]) -> torch
         return (engine.logits(hidden)[0] / T).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["full", "lora", "transformers"])
+@pytest.mark.parametrize("kind", ["full", "lora", "beside", "transformers"])
 @pytest.mark.parametrize("beta", [0.0, 0.25, 0.75, 1.0])
 def test_each_token_is_drawn_from_the_normalised_geometric_mean(kind: str, beta: float) -> None:
     who, twin = policy(kind)
-    engine = MixtureEngine(who.engine("leader"), who.engine(None), beta)
+    base = who.engine(None)
+    adapted = who.low_rank("leader", base) if kind == "beside" else None
+    assert (adapted is None) == (kind != "beside")
+    pair = TwoModels(who.engine("leader"), base) if adapted is None else BaseAndAdapter(*adapted)
+    engine = MixtureEngine(pair, beta)
     context = who.roles.leader_context("a b c")
     for prefix in ([], [3], [4, 5], [6, 6, 3]):
         with torch.no_grad():
@@ -77,12 +81,13 @@ def test_each_token_is_drawn_from_the_normalised_geometric_mean(kind: str, beta:
             assert min((got - pi).abs().max(), (got - ref).abs().max()) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["full", "lora", "transformers"])
+@pytest.mark.parametrize("kind", ["full", "lora", "beside", "transformers"])
 def test_sampled_answers_carry_the_mixtures_log_probabilities(kind: str) -> None:
     """Ragged prompts, copies, rows that end early, all against full forwards; again after another training step."""
     who, twin = policy(kind)
     sampling = Sampling((), 6, temperature=T, logprobs=True)
     roller = Roller(who, sampling, seed=0)
+    assert (who.low_rank("leader", who.engine(None)) is None) == (kind != "beside")  # that way is taken where it pays
     rows = [PromptRow(i, p, {}) for i, p in enumerate(PROMPTS)]
     for step in range(2):
         rollouts = roller.rollouts(rows, step, Match(2, Mixture(0.6, 3)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
@@ -17,6 +18,7 @@ from slhf.errors import InputError
 from slhf.policies.engine import Engine
 from slhf.policies.fused_engine import FusedEngine, why_not
 from slhf.policies.logprobs import Head
+from slhf.policies.low_rank import LowRank, size
 from slhf.policies.roles import Roles
 from slhf.policies.transformers_engine import TransformersEngine
 
@@ -186,3 +188,27 @@ class CausalPolicy:
             log.warning("sampling through transformers' own forward (%s); this is slower", reason)
             self._told_slow = True
         return TransformersEngine(model, self.reference if role is None else lambda: self.playing(role))
+
+    def low_rank(self, role: str, base: Engine) -> tuple[FusedEngine, LowRank] | None:
+        """Return ``base`` and ``role``'s adapter with today's weights, to be applied beside it.
+
+        None where the policy is more than that (all weights train, modules are saved whole, the head is adapted, the
+        base has no fused form), and where the adapter is so large that weights of its own are read faster.
+
+        Args:
+            role: ``leader`` or ``follower``.
+            base: the reference's engine.
+        """
+        if self.adapters is None or not isinstance(base, FusedEngine):
+            return None
+        name = self.adapters[role]
+        within = {id(module) for groups in base.groups() for modules in groups.values() for module in modules}
+        tuned: list[Any] = [layer for layer in self._tuned if isinstance(layer, LoraLayer)]
+        carriers = [layer for layer in tuned if name in layer.lora_A]
+        if self.model.peft_config[name].modules_to_save or any(id(layer) not in within for layer in carriers):
+            return None
+        if 2 * size(base.groups(), name) > sum(layer.get_base_layer().weight.numel() for layer in carriers):
+            return None
+        adapter = LowRank(base.dtype, base.device)
+        adapter.refresh(base.groups(), name)
+        return base, adapter

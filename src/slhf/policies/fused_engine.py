@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from slhf.policies.engine import Step
+from slhf.policies.low_rank import Groups, LowRank
 from slhf.policies.matrices import Matrix
 from slhf.policies.ragged_cache import RaggedCache
 
@@ -65,6 +68,21 @@ def _bias(module: Any) -> Tensor | None:
     return layer.bias
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows that go through the decoder beside others.
+
+    Attributes:
+        tokens: (n, m) new tokens.
+        step: where they go.
+        cache: what they continue.
+    """
+
+    tokens: Tensor
+    step: Step
+    cache: RaggedCache
+
+
 class FusedEngine:
     """A copy of the weights made for decoding: adapter merged, q·k·v and gate·up in one matrix each.
 
@@ -111,24 +129,28 @@ class FusedEngine:
             names = ("qkv", "out", "up", "down")
             self._matrices = [{n: Matrix(self.dtype, self.device) for n in names} for _ in self._decoder.layers]
         self._layers = []
-        for layer, held in zip(self._decoder.layers, self._matrices, strict=True):
-            attention, mlp = layer.self_attn, layer.mlp
-            qkv = (attention.q_proj, attention.k_proj, attention.v_proj)
-            groups = {
-                "qkv": qkv,
-                "out": (attention.o_proj,),
-                "up": (mlp.gate_proj, mlp.up_proj),
-                "down": (mlp.down_proj,),
-            }
+        for layer, groups, held in zip(self._decoder.layers, self.groups(), self._matrices, strict=True):
             for name, modules in groups.items():
                 held[name].fill([merged_weight(module, adapter) for module in modules])
-            biases = {"qkv_bias": self._joined_bias(qkv), "out_bias": self._cast(_bias(attention.o_proj))}
+            biases = {"qkv_bias": self._joined_bias(groups["qkv"]), "out_bias": self._cast(_bias(*groups["out"]))}
             self._layers.append(self._norms(layer) | biases)
         self._embedding = self._cast(self._decoder.get_input_embeddings().weight)
         self._norm = self._cast(self._decoder.norm.weight)
         head = self._plain.get_output_embeddings()
         self._head.fill([merged_weight(head, adapter)])
         self._head_bias = self._cast(_bias(head))
+
+    def groups(self) -> list[Groups]:
+        """Return each layer's projections by the matrix they are stacked in."""
+        return [
+            {
+                "qkv": (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                "out": (layer.self_attn.o_proj,),
+                "up": (layer.mlp.gate_proj, layer.mlp.up_proj),
+                "down": (layer.mlp.down_proj,),
+            }
+            for layer in self._decoder.layers
+        ]
 
     def _cast(self, tensor: Any) -> Any:
         return None if tensor is None else tensor.detach().to(self.dtype)
@@ -140,7 +162,7 @@ class FusedEngine:
         # detached views, not copies, where the type is the same: they follow full fine-tuning
         return {name: None if norm is None else self._cast(norm.weight) for name, norm in norms.items()}
 
-    def _joined_bias(self, modules: tuple[nn.Module, ...]) -> Tensor | None:
+    def _joined_bias(self, modules: Sequence[nn.Module]) -> Tensor | None:
         biases = [_bias(m) for m in modules]
         return None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(self.dtype)  # type: ignore
 
@@ -162,28 +184,63 @@ class FusedEngine:
 
     def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
         """Run the decoder and return its last hidden states, (n, m, H), after the final norm."""
-        n, m = tokens.shape
-        cos, sin = self._rotation(step.slots, cache.capacity)
-        rotated, group = self._query_heads + self._heads, self._query_heads // self._heads
-        x = F.embedding(tokens, self._embedding)
+        return self.together([Part(tokens, step, cache)])[0]
+
+    def together(self, parts: Sequence[Part], low_rank: LowRank | None = None) -> list[Tensor]:
+        """Run the decoder on several parts in one pass over the weights.
+
+        Args:
+            parts: each with rows and a cache of its own.
+            low_rank: an adapter for the first part alone.
+
+        Returns:
+            The last hidden states of each part, (n, m, H), after the final norm.
+        """
+        counts = [part.tokens.numel() for part in parts]
+        slots = torch.cat([part.step.slots.flatten() for part in parts])
+        cos, sin = self._rotation(slots, max(part.cache.capacity for part in parts))
+        x = F.embedding(torch.cat([part.tokens.flatten() for part in parts]), self._embedding)
         size = (x.shape[-1],)
-        for number, (w, held) in enumerate(zip(self._layers, self._matrices, strict=True)):
-            h = F.rms_norm(x, size, w["before"], self._eps)
-            qkv = held["qkv"](h, w["qkv_bias"]).view(n, m, rotated + self._heads, self._head_dim)
-            qkv = qkv.transpose(1, 2)
-            qk = qkv[:, :rotated]
-            if w["q_norm"] is not None:
-                q = F.rms_norm(qk[:, : self._query_heads], (self._head_dim,), w["q_norm"], self._eps)
-                k = F.rms_norm(qk[:, self._query_heads :], (self._head_dim,), w["k_norm"], self._eps)
-                qk = torch.cat([q, k], dim=1)
-            qk = qk * cos + qk.roll(self._head_dim // 2, dims=-1) * sin
-            q, k = qk[:, : self._query_heads], qk[:, self._query_heads :]
-            keys, values = cache.write(number, k, qkv[:, rotated:], step.slots, step.width)
-            h = _attend(q, keys, values, step, group)
-            x = x + held["out"](h.transpose(1, 2).reshape(n, m, -1), w["out_bias"])
-            gate, up = held["up"](F.rms_norm(x, size, w["after"], self._eps)).chunk(2, dim=-1)
-            x = x + held["down"](F.silu(gate) * up)
-        return F.rms_norm(x, size, self._norm, self._eps)
+
+        adapted = None if low_rank is None else (low_rank, counts[0])
+        for number, w in enumerate(self._layers):
+            qkv = self._product(number, "qkv", F.rms_norm(x, size, w["before"], self._eps), adapted)
+            q, k, v = self._rotated(qkv, w, cos, sin)
+            ranges = [rows.split(counts) for rows in (q, k, v)]
+            h = [self._attended(number, part, *rows) for part, *rows in zip(parts, *ranges, strict=True)]
+            x = x + self._product(number, "out", torch.cat(h) if len(h) > 1 else h[0], adapted)
+            up = self._product(number, "up", F.rms_norm(x, size, w["after"], self._eps), adapted)
+            gate, up = up.chunk(2, dim=-1)
+            x = x + self._product(number, "down", F.silu(gate) * up, adapted)
+        x = F.rms_norm(x, size, self._norm, self._eps)
+        return [rows.view(*part.tokens.shape, -1) for part, rows in zip(parts, x.split(counts), strict=True)]
+
+    def _product(self, layer: int, name: str, x: Tensor, adapted: tuple[LowRank, int] | None) -> Tensor:
+        y = self._matrices[layer][name](x, self._layers[layer].get(f"{name}_bias"))
+        if adapted is not None:
+            low_rank, count = adapted
+            low_rank.add(layer, name, x[:count], y[:count])
+        return y
+
+    def _rotated(self, qkv: Tensor, w: dict[str, Any], cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values of T tokens, each (T, heads, D), the first two rotated to their places."""
+        rotated = self._query_heads + self._heads
+        qkv = qkv.view(len(qkv), rotated + self._heads, self._head_dim)
+        qk = qkv[:, :rotated]
+        if w["q_norm"] is not None:
+            q = F.rms_norm(qk[:, : self._query_heads], (self._head_dim,), w["q_norm"], self._eps)
+            k = F.rms_norm(qk[:, self._query_heads :], (self._head_dim,), w["k_norm"], self._eps)
+            qk = torch.cat([q, k], dim=1)
+        qk = qk * cos + qk.roll(self._head_dim // 2, dims=-1) * sin
+        return qk[:, : self._query_heads], qk[:, self._query_heads :], qkv[:, rotated:]
+
+    def _attended(self, layer: int, part: Part, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Write a part's keys and values and return its attention, (T, query heads · D)."""
+        n, m = part.tokens.shape
+        q, k, v = (rows.view(n, m, rows.shape[1], self._head_dim).transpose(1, 2) for rows in (q, k, v))
+        keys, values = part.cache.write(layer, k, v, part.step.slots, part.step.width)
+        h = _attend(q, keys, values, part.step, self._query_heads // self._heads)
+        return h.transpose(1, 2).reshape(n * m, -1)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Apply the output head to (n, H) hidden states: (n, V)."""

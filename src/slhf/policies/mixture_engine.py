@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from slhf.policies.engine import Engine, Step
+from slhf.policies.fused_engine import FusedEngine, Part
+from slhf.policies.low_rank import LowRank
 from slhf.policies.ragged_cache import RaggedCache
 
 
@@ -71,6 +73,87 @@ class PairedCache:
         return PairedCache(policy, reference, places, self._alone), spread
 
 
+class Pair(Protocol):
+    """A policy and its reference, run on rows of their own."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where tokens must live."""
+        ...
+
+    @property
+    def one_head(self) -> bool:
+        """True if both are known to have the same output head."""
+        ...
+
+    def new_caches(self, rows: int, capacity: int) -> tuple[RaggedCache, RaggedCache]:
+        """Return empty caches of the policy and of the reference."""
+        ...
+
+    def hidden(self, mine: Part, theirs: Part | None) -> tuple[Tensor, Tensor | None]:
+        """Return the last hidden states of the policy's rows, (n, m, H), and of the reference's where there are."""
+        ...
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Apply the policy's head to (n, H)."""
+        ...
+
+    def reference_logits(self, hidden: Tensor) -> Tensor:
+        """Apply the reference's head to (n, H)."""
+        ...
+
+
+class TwoModels:
+    """A pair whose weights have nothing to do with each other.
+
+    Args:
+        policy: engine of π.
+        reference: engine of π_ref; same vocabulary, same hidden size.
+    """
+
+    def __init__(self, policy: Engine, reference: Engine):
+        self._policy, self._reference = policy, reference
+        self.device = policy.device
+        self.one_head = policy.head_mark is not None and policy.head_mark == reference.head_mark
+        self.logits, self.reference_logits = policy.logits, reference.logits
+
+    def new_caches(self, rows: int, capacity: int) -> tuple[RaggedCache, RaggedCache]:
+        """Return empty caches of the policy and of the reference."""
+        return self._policy.new_cache(rows, capacity), self._reference.new_cache(rows, capacity)
+
+    def hidden(self, mine: Part, theirs: Part | None) -> tuple[Tensor, Tensor | None]:
+        """Run one after the other."""
+        found = self._policy.hidden(mine.tokens, mine.step, mine.cache)
+        if theirs is None:
+            return found, None
+        return found, self._reference.hidden(theirs.tokens, theirs.step, theirs.cache)
+
+
+class BaseAndAdapter:
+    """A pair that is one base, with and without an adapter: every weight is read once for both.
+
+    Args:
+        base: engine of π_ref, the base.
+        adapter: what π adds to it.
+    """
+
+    one_head = True
+
+    def __init__(self, base: FusedEngine, adapter: LowRank):
+        self._base, self._adapter = base, adapter
+        self.device = base.device
+        self.logits = self.reference_logits = base.logits
+
+    def new_caches(self, rows: int, capacity: int) -> tuple[RaggedCache, RaggedCache]:
+        """Return empty caches of the policy and of the reference."""
+        return self._base.new_cache(rows, capacity), self._base.new_cache(rows, capacity)
+
+    def hidden(self, mine: Part, theirs: Part | None) -> tuple[Tensor, Tensor | None]:
+        """Run both in one pass."""
+        found = self._base.together([mine] if theirs is None else [mine, theirs], self._adapter)
+        return found[0], found[1] if len(found) > 1 else None
+
+
 class MixtureEngine:
     """The geometric mixture of a policy and its reference, token by token.
 
@@ -86,20 +169,19 @@ class MixtureEngine:
     Paper: Munos et al. 2024 (Nash-MD-PG), the mixture of two language models.
 
     Args:
-        policy: engine of π.
-        reference: engine of π_ref; same vocabulary, same hidden size.
+        pair: π and π_ref.
         coefficient: β in [0, 1], the reference's share.
         alone: where rows are copied, the first ``alone`` copies of each are answers of π.
     """
 
-    def __init__(self, policy: Engine, reference: Engine, coefficient: float, alone: int = 0):
-        self._policy, self._reference = policy, reference
+    def __init__(self, pair: Pair, coefficient: float, alone: int = 0):
+        self._pair = pair
         self._coefficient, self._alone = coefficient, alone
 
     @property
     def device(self) -> torch.device:
         """Where tokens must live."""
-        return self._policy.device
+        return self._pair.device
 
     @property
     def head_mark(self) -> None:
@@ -107,8 +189,7 @@ class MixtureEngine:
 
     def new_cache(self, rows: int, capacity: int) -> Any:
         """Return an empty pair of caches."""
-        policy, reference = (engine.new_cache(rows, capacity) for engine in (self._policy, self._reference))
-        return PairedCache(policy, reference, np.arange(rows), self._alone)
+        return PairedCache(*self._pair.new_caches(rows, capacity), np.arange(rows), self._alone)
 
     def hidden(self, tokens: Tensor, step: Step, cache: Any) -> Tensor:
         """Run the policy on all rows and the reference on the mixture's, (n, m, 2H + 1).
@@ -117,15 +198,17 @@ class MixtureEngine:
         where the policy answers alone.
         """
         rows, chunk = tokens.shape
-        mine = self._policy.hidden(tokens, step, cache.policy)
+        mixed = cache.mixed(rows)
+        at = torch.as_tensor(mixed, device=tokens.device)
+        theirs = (
+            Part(tokens[at], Step(cache.lengths[mixed], chunk, self.device), cache.reference) if len(mixed) else None
+        )
+        mine, reference = self._pair.hidden(Part(tokens, step, cache.policy), theirs)
         size = mine.shape[-1]
         joined = mine.new_zeros(rows, chunk, 2 * size + 1)
         joined[..., :size] = mine
-        mixed = cache.mixed(rows)
-        if len(mixed):
-            at = torch.as_tensor(mixed, device=tokens.device)
-            theirs = Step(cache.lengths[mixed], chunk, self.device)
-            joined[at, :, size:-1] = self._reference.hidden(tokens[at], theirs, cache.reference)
+        if reference is not None:
+            joined[at, :, size:-1] = reference
             joined[at, :, -1] = 1.0
         return joined
 
@@ -136,15 +219,13 @@ class MixtureEngine:
         """
         size = hidden.shape[-1] // 2
         mine, theirs = hidden[:, :size].contiguous(), hidden[:, size:-1]
-        mark = self._policy.head_mark
-        if mark is not None and mark == self._reference.head_mark:
-            return _wide(self._policy.logits(torch.lerp(mine, theirs, self._coefficient * hidden[:, -1:])))
-        logits = _wide(self._policy.logits(mine))
+        if self._pair.one_head:
+            return _wide(self._pair.logits(torch.lerp(mine, theirs, self._coefficient * hidden[:, -1:])))
+        logits = _wide(self._pair.logits(mine))
         mixed = hidden[:, -1].nonzero().squeeze(1)
         if len(mixed):
-            logits[mixed] = torch.lerp(
-                logits[mixed], self._reference.logits(theirs[mixed]).to(logits.dtype), self._coefficient
-            )
+            other = self._pair.reference_logits(theirs[mixed]).to(logits.dtype)
+            logits[mixed] = torch.lerp(logits[mixed], other, self._coefficient)
         return logits
 
 

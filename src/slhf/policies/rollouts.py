@@ -13,7 +13,7 @@ from slhf.errors import InputError
 from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.decoding import Sampled, Sampling, row_noise, sample
 from slhf.policies.engine import Engine
-from slhf.policies.mixture_engine import MixtureEngine
+from slhf.policies.mixture_engine import BaseAndAdapter, MixtureEngine, Pair, TwoModels
 from slhf.policies.ragged_cache import RaggedCache
 from slhf.policies.roles import as_text
 from slhf.types import Answer, Match, Mixture, Refined, Rollout
@@ -116,16 +116,23 @@ class Roller:
         opponent, leaders = match.opponent, match.leaders
         followers = opponent.count if isinstance(opponent, Refined) else 0
         mixed = opponent.count if isinstance(opponent, Mixture) else 0
-        engines = {role: self.refresh(role) for role in ROLES[: 2 if followers else 1]}
-        out: list[Rollout] = []
         a_part = max(1, self._max_rows // (leaders * max(1, followers) + mixed))
-        for at in range(0, len(rows), a_part):
-            part = rows[at : at + a_part]
-            if isinstance(opponent, Mixture):
-                out += self._opposed(engines["leader"], part, step, leaders, opponent)
-            else:
-                out += self._part(engines, part, step, leaders, followers)
-        return out
+        parts = [rows[at : at + a_part] for at in range(0, len(rows), a_part)]
+        if isinstance(opponent, Mixture):
+            engine = MixtureEngine(self._pair(), opponent.coefficient, alone=leaders)
+            return [one for part in parts for one in self._opposed(engine, part, step, leaders, mixed)]
+        engines = {role: self.refresh(role) for role in ROLES[: 2 if followers else 1]}
+        return [one for part in parts for one in self._part(engines, part, step, leaders, followers)]
+
+    def _pair(self) -> Pair:
+        """Return the Leader and the reference, in one pass over the base's weights where they share them."""
+        if None not in self._engines:  # its weights never change, so it is made once
+            self.refresh(None)
+        base = self._engines[None]
+        adapted = self._policy.low_rank("leader", base)
+        if adapted is not None:
+            return BaseAndAdapter(*adapted)
+        return TwoModels(self.refresh("leader"), base)
 
     def _part(
         self, engines: dict[str, Engine], rows: Sequence[PromptRow], step: int, leaders: int, followers: int
@@ -146,15 +153,10 @@ class Roller:
             self._refine(engines["follower"], rows, rollouts, step, followers, held)
         return rollouts
 
-    def _opposed(
-        self, leader: Engine, rows: Sequence[PromptRow], step: int, leaders: int, mixture: Mixture
-    ) -> list[Rollout]:
+    def _opposed(self, engine: Engine, rows: Sequence[PromptRow], step: int, leaders: int, mixed: int) -> list[Rollout]:
         """Sample G answers of the Leader and M from between it and the reference a prompt, in one batch."""
-        if None not in self._engines:  # its weights never change, so it is made once
-            self.refresh(None)
-        engine = MixtureEngine(leader, self._engines[None], mixture.coefficient, alone=leaders)
         contexts = [self.context(row) for row in rows]
-        drawn = [(_LEADER, g, 0) for g in range(leaders)] + [(_MIXTURE, 0, m) for m in range(mixture.count)]
+        drawn = [(_LEADER, g, 0) for g in range(leaders)] + [(_MIXTURE, 0, m) for m in range(mixed)]
         noise = np.stack([self._noise(step, row, *who) for row in rows for who in drawn])
         cache = engine.new_cache(len(rows), max(map(len, contexts)) + self._sampling.max_new_tokens)
         sampled, _ = sample(engine, cache, contexts, noise, self._sampling, copies=len(drawn))

@@ -129,7 +129,7 @@ class PairTrainer(Trainer):
         for number, piece in enumerate(step.pieces):
             last = number == len(step.pieces) - 1
             together = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
-            with together, fast_products(self.args):
+            with together, fast_products(self.args, model):
                 loss = self._loss(model, step, piece) * (len(piece) / len(step.rows))
                 self.accelerator.backward(loss)
             total += loss.detach()
@@ -153,7 +153,7 @@ class PairTrainer(Trainer):
     def _look_ahead(self, model: Any, step: Step) -> None:
         """Score every pair of the step without a gradient, with the dropout that its gradient will have."""
         devices = [self.args.device] if self.args.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.no_grad(), fast_products(self.args):
+        with torch.random.fork_rng(devices), torch.no_grad(), fast_products(self.args, model):
             for piece in step.pieces:
                 step.margins[piece] = self._pairs(model, step, piece).margins(self.loss.beta).double().cpu()
         self._settle(step)

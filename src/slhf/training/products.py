@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
@@ -16,17 +17,25 @@ from transformers import TrainingArguments
 from slhf.policies.matrices import onednn_linear, packing_works
 
 
-def fast_products(args: TrainingArguments) -> AbstractContextManager[Any]:
-    """Return the context in which a forward and its backward run with the kernels that suit the device.
+@contextmanager
+def fast_products(args: TrainingArguments, model: Any) -> Iterator[None]:
+    """Run a forward and its backward in the way that suits the device.
 
-    On a CPU float32 products go to oneDNN instead of BLAS, which on some processors uses half of their vector
-    width, and bfloat16 attention is computed in float32. Elsewhere, where oneDNN is missing, and where activations are
-    computed again in the backward, nothing changes.
+    Under autocast an adapter takes its input as it comes: PEFT would cast it to float32, and autocast back. On a CPU
+    float32 products go to oneDNN instead of BLAS, which on some processors uses half of their vector width, and
+    bfloat16 attention is computed in float32. Elsewhere, where oneDNN is missing, and where activations are computed
+    again in the backward, nothing changes.
     The sums are the same, in another order.
+
+    Args:
+        args: of the trainer.
+        model: as the trainer wrapped it.
     """
     # activations that are computed again in the backward are not computed under this context, so it stays out
     again = args.gradient_checkpointing or args.activation_checkpointing
-    return nullcontext() if again else device_products(args.device)
+    products = nullcontext() if again else device_products(args.device)
+    with disable_input_dtype_casting(model, active=args.bf16 or args.fp16), products:
+        yield
 
 
 def device_products(device: torch.device) -> AbstractContextManager[Any]:

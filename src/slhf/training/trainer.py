@@ -140,7 +140,7 @@ class GameTrainer(Trainer):
         for number, piece in enumerate(pieces):
             last = number == len(pieces) - 1
             together = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
-            with together, fast_products(self.args):
+            with together, fast_products(self.args, model):
                 loss = self._loss(model, piece) * (len(piece) / self._rounds_in_step)
                 self.accelerator.backward(loss)
             total += loss.detach()
