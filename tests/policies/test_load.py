@@ -130,6 +130,14 @@ def test_weights_have_the_type_asked_for(base: Path) -> None:
     assert next(load_policy(base, dtype="bfloat16").model.parameters()).dtype == torch.bfloat16
 
 
+def test_a_policy_computes_where_it_is_told(base: Path) -> None:
+    assert load_policy(base, device="meta").device.type == "meta"
+    plain = load_policy(base)
+    assert plain.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert load_policy(plain.model, plain.tokenizer).device == plain.device
+    assert load_policy(plain.model, plain.tokenizer, device="meta").device.type == "meta"
+
+
 def test_names_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         resolve("./not/here")

@@ -209,7 +209,11 @@ def add_adapters(model: Any, config: LoraConfig | None, *, per_role: bool) -> tu
 
 
 def load_policy(
-    model: str | os.PathLike[str] | PreTrainedModel | PeftModel, tokenizer: Any = None, *, dtype: str = "float32"
+    model: str | os.PathLike[str] | PreTrainedModel | PeftModel,
+    tokenizer: Any = None,
+    *,
+    dtype: str = "float32",
+    device: str | None = None,
 ) -> CausalPolicy:
     """Load a model, trained here or not, ready to answer and to refine.
 
@@ -217,6 +221,7 @@ def load_policy(
         model: ``toy``, a path, a run folder, a hub name, or a model object.
         tokenizer: needed with a model object.
         dtype: type of the weights.
+        device: where it computes. None: a GPU where there is one; a model object stays where it is.
 
     Returns:
         A policy; without ``slhf.json`` beside the weights the default roles are used.
@@ -225,11 +230,12 @@ def load_policy(
         folder = resolve(model)
         settings = RoleSettings.load(folder)
         tokenizer = tokenizer if tokenizer is not None else load_tokenizer(folder)
-        loaded = load_model(folder, dtype=dtype)
+        loaded = load_model(folder, dtype=dtype).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     else:
-        settings, loaded = RoleSettings(), model
         if tokenizer is None:
             raise InputError("a model object needs its tokenizer: load_policy(model, tokenizer)")
+        given: Any = model  # the checker does not know that torch's own ``to`` is meant
+        settings, loaded = RoleSettings(), given if device is None else given.to(device)
     roles = make_roles(
         tokenizer,
         loaded,

@@ -48,10 +48,6 @@ def placed(name: str, *, use_cpu: bool = False) -> CausalPolicy:
         name: ``toy``, a path, a run's folder or a hub name.
         use_cpu: stay off the GPU.
     """
-    import torch
-
     from slhf.policies import load_policy
 
-    policy = load_policy(name)
-    policy.model.to("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
-    return policy
+    return load_policy(name, device="cpu" if use_cpu else None)
