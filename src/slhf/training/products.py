@@ -15,16 +15,17 @@ from torch.overrides import TorchFunctionMode
 from transformers import TrainingArguments
 
 from slhf.policies.matrices import onednn_linear, packing_works
+from slhf.training.adapter_sums import in_place_sums
 
 
 @contextmanager
 def fast_products(args: TrainingArguments, model: Any) -> Iterator[None]:
     """Run a forward and its backward in the way that suits the device.
 
-    Under autocast an adapter takes its input as it comes: PEFT would cast it to float32, and autocast back. On a CPU
-    float32 products go to oneDNN instead of BLAS, which on some processors uses half of their vector width, and
-    bfloat16 attention is computed in float32. Elsewhere, where oneDNN is missing, and where activations are computed
-    again in the backward, nothing changes.
+    Adapters add their part in place; under autocast they take their input as it comes, which PEFT would cast to
+    float32, and autocast back. On a CPU float32 products go to oneDNN instead of BLAS, which on some processors uses
+    half of their vector width, and bfloat16 attention is computed in float32. Where oneDNN is missing, and where
+    activations are computed again in the backward, products stay as they are.
     The sums are the same, in another order.
 
     Args:
@@ -34,7 +35,7 @@ def fast_products(args: TrainingArguments, model: Any) -> Iterator[None]:
     # activations that are computed again in the backward are not computed under this context, so it stays out
     again = args.gradient_checkpointing or args.activation_checkpointing
     products = nullcontext() if again else device_products(args.device)
-    with disable_input_dtype_casting(model, active=args.bf16 or args.fp16), products:
+    with disable_input_dtype_casting(model, active=args.bf16 or args.fp16), in_place_sums(model), products:
         yield
 
 
