@@ -11,6 +11,9 @@ NEEDED = (
     "slhf/judges/templates/alpaca.txt",
     "slhf/recipes/quickstart.yaml",
     "slhf/recipes/stories.yaml",
+    "slhf/serving/page/index.html",
+    "slhf/serving/page/main.js",
+    "slhf/serving/page/page.css",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,8 +19,8 @@ verdicts: {"A": 1, "B": 0}
 {prompt}|{first}|{second}
 """
 
-Answered = dict[str, Any] | tuple[int, dict[str, str], bytes]
-"""A body, or (status, headers, body)."""
+Answered = dict[str, Any] | tuple[int, dict[str, str], bytes] | Iterable[bytes]
+"""A body, or (status, headers, body), or the pieces of a stream of events."""
 
 
 class ChatServer:
@@ -35,6 +35,9 @@ class ChatServer:
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.most_at_once = 0
+        self.left = 0  # streams whose reader has gone before their end
+        self.models = ["m"]  # what is listed
+        self.listed = 200  # the status of the list
         self.url = ""
         self._now = 0
         self._lock = threading.Lock()
@@ -43,7 +46,7 @@ class ChatServer:
         """Return (prompt, first, second) of each request made with ``TEMPLATE``."""
         return [shown(request) for request in self.requests]
 
-    def answered(self, body: dict[str, Any], key: str) -> tuple[int, dict[str, str], bytes]:
+    def answered(self, body: dict[str, Any], key: str) -> tuple[int, dict[str, str], bytes | Iterable[bytes]]:
         """Answer one request."""
         with self._lock:
             self.requests.append(body)
@@ -55,7 +58,9 @@ class ChatServer:
         finally:
             with self._lock:
                 self._now -= 1
-        return (200, {}, json.dumps(found).encode()) if isinstance(found, dict) else found
+        if isinstance(found, dict):
+            return 200, {}, json.dumps(found).encode()
+        return found if isinstance(found, tuple) else (200, {"Content-Type": "text/event-stream"}, found)
 
 
 @contextmanager
@@ -66,6 +71,15 @@ def serving(answer: Callable[[dict[str, Any]], Answered], port: int = 0) -> Iter
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            listed = {"object": "list", "data": [{"id": name, "object": "model"} for name in state.models]}
+            content = json.dumps(listed).encode() if self.path.endswith("/models") else b"{}"
+            self.send_response(state.listed if self.path.endswith("/models") else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             body = json.loads(self.rfile.read(length))
@@ -74,11 +88,17 @@ def serving(answer: Callable[[dict[str, Any]], Answered], port: int = 0) -> Iter
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json", **headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
+                if isinstance(content, bytes):
+                    self.send_header("Content-Length", str(len(content)))
+                    content = [content]
+                else:
+                    self.close_connection = True  # the end of the stream is the end of the connection
                 self.end_headers()
-                self.wfile.write(content)
+                for piece in content:
+                    self.wfile.write(piece)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # who asked has gone
+                state.left += 1
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -128,6 +148,35 @@ def says(text: str | None, tokens: list[Any] | None = None, usage: tuple[int, in
     if usage is not None:
         body["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
     return body
+
+
+def streams(
+    *texts: str, usage: tuple[int, int] | None = (10, 1), ended: str | None = "stop", model: str = "m", end: bool = True
+) -> list[bytes]:
+    """Return the pieces of a streamed reply.
+
+    Args:
+        texts: what is said, piece by piece.
+        usage: tokens of the question and of the reply.
+        ended: why; None leaves the answer without an end.
+        model: who answers.
+        end: send the last word.
+    """
+
+    def chunk(choices: list[Any], **more: Any) -> bytes:
+        head = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": model}
+        return b"data: " + json.dumps({**head, "choices": choices, **more}).encode() + b"\n\n"
+
+    def told(delta: dict[str, Any], reason: str | None = None) -> bytes:
+        return chunk([{"index": 0, "delta": delta, "finish_reason": reason}])
+
+    found = [told({"role": "assistant"}), *(told({"content": text}) for text in texts)]
+    if ended is not None:
+        found.append(told({}, ended))
+    if usage is not None:
+        counts = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
+        found.append(chunk([], usage=counts))
+    return [*found, b"data: [DONE]\n\n"] if end else found
 
 
 def fails(status: int, message: str = "no", **headers: str) -> tuple[int, dict[str, str], bytes]:

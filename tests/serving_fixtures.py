@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from games import WORDS
 from slhf.policies import CausalPolicy, RoleSettings, load_policy, make_roles
+from slhf.policies.engine import extend
 from tiny import CHAT, model, tokenizer
 
 
@@ -25,6 +28,18 @@ def small_policy(seed: int = 0, per_role: bool = False) -> CausalPolicy:
     made = CausalPolicy(lm, tok, make_roles(tok, lm), adapters=adapters, keep_reference=False)
     made.settings = RoleSettings(temperature=1.0, max_new_tokens=6)
     return made
+
+
+def computed_tokens(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note from now on how many tokens of each row are computed at once, padding left out."""
+    seen: list[int] = []
+
+    def noted(engine: Any, cache: Any, tokens: list[list[int]], chunk: int = 0) -> Any:
+        seen.extend(map(len, tokens))
+        return extend(engine, cache, tokens, chunk)
+
+    monkeypatch.setattr("slhf.serving.batch.extend", noted)
+    return seen
 
 
 @pytest.fixture

@@ -7,22 +7,27 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 
+from slhf.judges.among import Panel
 from slhf.serving import Refiner
 from slhf.serving.app import AppSettings, make_app
-from slhf.serving.chat_request import Limits
 from slhf.serving.measures import Measures
-from slhf.serving.server import listening
+from slhf.serving.picks import PickStore
+from slhf.serving.request_fields import Limits
+from slhf.serving.server import configured, listening
 
 
 class Served:
     """Where a server listens, and raw requests to it."""
 
     def __init__(self, port: int):
-        self.port, self.url = port, f"http://127.0.0.1:{port}/v1"
+        self.port, self.page = port, f"http://127.0.0.1:{port}/"
+        self.url = f"{self.page}v1"
 
     def raw(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -57,15 +62,19 @@ def served(
     key: str | None = None,
     limits: Limits | None = None,
     measures: Measures | None = None,
+    picks: Path | None = None,
+    panel: Panel | None = None,
     **settings: Any,
 ) -> Iterator[Served]:
-    """Serve under the name ``m``."""
+    """Serve under the name ``m``; picks are forgotten unless a file for them is named."""
     chosen = AppSettings("m", limits or Limits(judged=refiner.judged), **settings)
-    with listening("127.0.0.1", 0) as listener:
-        app = make_app(refiner, chosen, measures or Measures(), key)
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=round(chosen.drain))
-        )
+    with (
+        listening("127.0.0.1", 0) as listener,
+        TemporaryDirectory() as folder,
+        PickStore(picks or Path(folder, "picks.sqlite")) as store,
+    ):
+        app = make_app(refiner, chosen, measures or Measures(), key, store, panel)
+        server = uvicorn.Server(configured(app, chosen.drain))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -30,6 +30,8 @@ PROMPT = "What is 2 plus 3?"
         (["--judge", "toi"], "Did you mean 'toy'"),
         (["--max-batch", "0"], "max_batch=0"),
         (["--model", "./nowhere"], "nowhere"),
+        (["--picks", "./nowhere/picks.sqlite"], "the folder does not exist"),
+        (["--picks", __file__], "cannot be read as a file of picks"),
     ],
 )
 def test_wrong_input_exits_2(

@@ -32,6 +32,7 @@ def replied(server: Server, spent: Spent | None = None):
         ("gpt-4", "gpt-4-0613"),
         ("Qwen/Qwen2.5-7B-Instruct", "qwen2.5-7b-instruct"),
         ("llama-3.1-8b", "/models/Llama-3.1-8B.gguf"),
+        ("Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-7B-Instruct@main"),
         ("m", None),
         ("m", ""),
     ],

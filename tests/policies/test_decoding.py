@@ -54,10 +54,28 @@ def test_truncation_keeps_the_likeliest(settings: dict, allowed: set[int]) -> No
     assert set(chosen.tolist()) == allowed
 
 
+@pytest.mark.parametrize("settings", [{name: tiny} for name in ("top_p", "temperature") for tiny in (5e-324, 1e-38)])
+@pytest.mark.parametrize("u", [0.0, 0.5, 0.99999994])
+def test_the_smallest_numbers_there_are_leave_the_likeliest(settings: dict, u: float) -> None:
+    logits = torch.tensor([[-3.0, 4.0, 1.0], [2.0, -1e4, 1.999]])
+    chosen, _ = next_tokens(logits, torch.tensor([u, u]), Sampling((0,), 1, **settings))
+    assert chosen.tolist() == [1, 0]
+
+
 def test_noise_belongs_to_its_key() -> None:
     assert (row_noise((1, 2, 3), 4) == row_noise((1, 2, 3), 4)).all()
     assert (row_noise((1, 2, 3), 8)[:4] == row_noise((1, 2, 3), 4)).all()
     assert (row_noise((1, 2, 3), 4) != row_noise((1, 3, 2), 4)).all()
+
+
+def test_a_part_of_a_cache_shares_its_storage() -> None:
+    cache = RaggedCache(2, 5, 1, 4, 3, torch.float32, "cpu")
+    part = cache.part(1, 3)
+    part.data[:, :, 0, :, :2] = 7.0
+    part.lengths[:] = [2, 1]
+    assert (part.capacity, part.data.shape) == (3, (2, 2, 2, 1, 3, 4))
+    assert cache.lengths.tolist() == [0, 2, 1, 0, 0]
+    assert cache.data.sum() == cache.data[:, :, 1, :, :2].sum() == 7.0 * 2 * 2 * 2 * 4
 
 
 def test_cache_rows_swap_and_select() -> None:

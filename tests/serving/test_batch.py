@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.serving_fixtures import small_policy
+from tests.serving_fixtures import computed_tokens, small_policy
 
 from slhf.policies import CausalPolicy, Sampling
 from slhf.policies.decoding import row_noise, sample
-from slhf.serving.batch import Batch, Decoded, Job
+from slhf.serving.arrivals import parts, rounded
+from slhf.serving.batch import Batch
 from slhf.serving.decoder import Decoder
+from slhf.serving.jobs import Decoded, Held, Job
 
 LENGTH = 12
 
@@ -58,7 +60,7 @@ def test_rows_that_come_and_go_get_what_they_get_alone(small: CausalPolicy) -> N
         assert one.done.result(timeout=0).tokens == alone(small, one)
 
 
-def test_contexts_that_begin_alike_are_not_computed_again(small: CausalPolicy) -> None:
+def test_contexts_that_begin_alike_are_not_computed_again(small: CausalPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = Batch(small.engine("leader"))
     first = job(small, 2, keep=True)
     batch.admit([first])
@@ -66,20 +68,12 @@ def test_contexts_that_begin_alike_are_not_computed_again(small: CausalPolicy) -
     held = first.done.result().held
     assert held is not None
     assert held.tokens == (first.context + first.done.result().tokens)[: len(held.tokens)]
-    computed: list[int] = []
-    engine = small.engine("leader")
-    plain = engine.hidden
-
-    def counted(tokens: torch.Tensor, step: Any, cache: Any) -> torch.Tensor:
-        computed.append(tokens.shape[1])
-        return plain(tokens, step, cache)
-
-    engine.hidden = counted  # type: ignore[method-assign]
-    again = Batch(engine)
+    computed = computed_tokens(monkeypatch)
+    again = Batch(small.engine("leader"))
     longer = Job([*held.tokens, 3, 4, 5], row_noise((9,), LENGTH), first.sampling, held=held)
     other = Job([*first.context[:2], 5, 5, 3], row_noise((8,), LENGTH), first.sampling, held=held)
     again.admit([longer, other])
-    assert computed == [3]  # what is new of either, and nothing else
+    assert computed == [3, 3]  # what is new of either, and nothing else
     run(again)
     for one in (longer, other):
         assert one.done.result().tokens == alone(small, one)
@@ -204,3 +198,58 @@ def test_through_transformers_too() -> None:
     batch.admit([longer])
     run(batch)
     assert longer.done.result().tokens == alone(policy, longer)
+
+
+def test_few_shapes_and_no_padding_beyond_the_model(small: CausalPolicy) -> None:
+    """Each job is in one part; a part has 1, 2, 4, … rows; a slot beyond the model's last place is never written."""
+    rng = np.random.default_rng(5)
+    for most in (None, 96, 128):
+        for _ in range(60):
+            room = most or 128
+            jobs = []
+            for number in range(int(rng.integers(1, 12))):
+                length = int(rng.integers(1, room - 4))
+                one = job(small, number)
+                context = rng.integers(3, 9, length).tolist()
+                held = None
+                if rng.random() < 0.5:  # what is held begins like the context, up to somewhere
+                    tokens = context[: int(rng.integers(1, length + 1))]
+                    held = Held(tokens, small.engine("leader").new_cache(1, len(tokens)))
+                jobs.append(Job(context, one.noise, Sampling((), min(4, room - length)), held=held))
+            found = parts(jobs, most)
+            assert sorted(id(one.job) for part in found for one in part.arrivals) == sorted(map(id, jobs))
+            for part in found:
+                assert len(part.arrivals) & (len(part.arrivals) - 1) == 0
+                assert part.chunk >= max(one.unseen for one in part.arrivals)
+                furthest = max(one.known for one in part.arrivals) + part.chunk
+                assert furthest <= part.room
+                assert part.chunk == rounded(part.chunk) or furthest == most
+                assert most is None or furthest <= most
+                assert all(one.known + one.unseen == len(one.job.context) for one in part.arrivals)
+    sizes = {rounded(count) for count in range(1, 1025)}
+    assert all(0 <= rounded(count) - count < max(16, count / 2) for count in range(1, 1025))
+    assert len(sizes) == 12
+
+
+def test_a_model_with_places_of_its_own_is_never_asked_for_one_more() -> None:
+    """GPT-2 has a learned vector a place and none beyond; contexts and held ones up to its last place are computed."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from slhf.policies.transformers_engine import TransformersEngine
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=20, n_positions=40, n_embd=16, n_layer=1, n_head=2)
+    engine = TransformersEngine(GPT2LMHeadModel(config).eval())
+    batch, rng = Batch(engine, most=40), np.random.default_rng(0)
+    last = Sampling((), 3, temperature=0.0)
+    long = Job(rng.integers(3, 20, 37).tolist(), row_noise((1,), 3), last, keep=True)
+    short = Job(rng.integers(3, 20, 21).tolist(), row_noise((2,), 3), last)
+    batch.admit([long, short])
+    run(batch)
+    held = long.done.result().held
+    again = Job(held.tokens[:37], row_noise((3,), 3), last, held=held)  # type: ignore[union-attr]
+    other = Job(short.context, row_noise((4,), 3), last)
+    batch.admit([again, other])
+    run(batch)
+    assert again.done.result().tokens == long.done.result().tokens
+    assert other.done.result().tokens == short.done.result().tokens

@@ -83,6 +83,32 @@ def test_which_answer_is_returned(client: OpenAI, policy: CausalPolicy) -> None:
     ]
 
 
+@pytest.mark.parametrize("fields", [{}, {"model": "m:refine-2"}, {"refine": {"steps": 2, "return": "all"}}])
+def test_somebodys_own_answer_is_refined(client: OpenAI, policy: CausalPolicy, fields: dict[str, Any]) -> None:
+    named, refine = fields.get("model", "m"), {"answer": "d c", **fields.get("refine", {})}
+    steps = 2 if fields else 1
+    whole = expected(policy, "a b", steps=steps, seed=5, answer="d c")
+    asked: dict[str, Any] = {"model": named, "messages": [USER], "seed": 5, "extra_body": {"refine": refine}}
+    reply = client.chat.completions.create(**asked)
+    assert reply.choices[0].message.content == whole.steps[-1].text != expected(policy, "a b", steps=steps, seed=5).text
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == whole.count
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == whole.steps[-1].text
+    if "return" in refine:
+        told: Any = reply.choices[0]
+        assert [one["content"] for one in told.refine["answers"]] == [step.text for step in whole.steps]
+        assert told.refine["answers"][0] | {"content": "d c", "completion_tokens": 0} == told.refine["answers"][0]
+
+
+def test_several_refinements_of_one_answer(client: OpenAI, policy: CausalPolicy) -> None:
+    body = {"refine": {"answer": "d c"}}
+    reply = client.chat.completions.create(model="m", messages=[USER], seed=2, n=4, extra_body=body)
+    texts = [expected(policy, "a b", steps=1, seed=2, sample=i, answer="d c").steps[-1].text for i in range(4)]
+    assert [choice.message.content for choice in reply.choices] == texts
+    assert len(set(texts)) > 1
+
+
 def test_one_seed_one_answer_alone_or_in_a_crowd(client: OpenAI, policy: CausalPolicy, server: Served) -> None:
     def ask(number: int) -> str | None:
         turn = {"role": "user", "content": PROMPTS[number % 5]}

@@ -19,7 +19,7 @@ from slhf.errors import InputError
 from slhf.policies import CausalPolicy
 from slhf.serving import Refiner
 from slhf.serving.app import AppSettings
-from slhf.serving.chat_request import Limits
+from slhf.serving.request_fields import Limits
 from slhf.serving.server import key_for, listening
 
 LONG = Limits(max_steps=4000, max_tokens=50)
@@ -78,6 +78,11 @@ def user(text: str) -> list[dict[str, str]]:
         ({"refine": {"return": "first"}}, "refine.return", "one of last, best, all"),
         ({"refine": {"return": "best"}}, "refine.return", "needs a judge"),
         ({"refine": 3}, "refine", "an object"),
+        ({"refine": {"answer": " \n"}}, "refine.answer", "is empty"),
+        ({"refine": {"answer": 3}}, "refine.answer", "a text is needed"),
+        ({"refine": {"answer": "a", "steps": 0}}, "refine.answer", "at least one"),
+        ({"model": "m:leader", "refine": {"answer": "a"}}, "refine.answer", "at least one"),
+        ({"refine": {"answer": "a " * 130}}, "messages", "the model holds 128"),
         ({"model": "m:leader", "refine": {"steps": 1}}, "refine.steps", "says that already"),
     ],
 )

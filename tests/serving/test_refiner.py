@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.serving_fixtures import small_policy
+from tests.serving_fixtures import computed_tokens, small_policy
 
 from games import likes_b
 from slhf.errors import InputError, JudgeError
@@ -95,16 +95,8 @@ def test_another_follower_reads_the_leaders_text() -> None:
     assert tokens(found)[1:] == drawn(follower, "a b", 3, steps=2, answers=[text])[1:]
 
 
-def test_what_two_steps_have_in_common_is_computed_once(small: CausalPolicy) -> None:
-    engine = small.engine("leader")
-    plain, widths = engine.hidden, []
-
-    def counted(tokens: Any, step: Any, cache: Any) -> Any:
-        widths.append(tokens.shape[1])
-        return plain(tokens, step, cache)
-
-    engine.hidden = counted  # type: ignore[method-assign]
-    small.engine = lambda role: engine  # type: ignore[method-assign, assignment]
+def test_what_two_steps_have_in_common_is_computed_once(small: CausalPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = computed_tokens(monkeypatch)
     found = Refiner(small).refine("a b c d", steps=2, seed=4)
     assert tokens(found) == drawn(small_policy(), "a b c d", 4, steps=2)
     start = small.roles.leader_context("a b c d")

@@ -12,7 +12,7 @@ from slhf.cli.options import Json
 from slhf.cli.streams import print_json, quiet_stdout, result_console
 
 EXTRAS = {
-    "chat": ("openai", "a language model as judge, over any OpenAI-compatible server: judge.name=chat"),
+    "chat": ("openai", "a language model behind any OpenAI-compatible server: as judge, or to answer and refine"),
     "checks": ("jsonschema", "JSON schemas as checks: judge.name=json_schema"),
     "lm-eval": ("lm_eval", "IFEval with its own checks: slhf ifeval"),
     "reward": ("trl", "reward models as adapters: slhf reward train"),

@@ -13,18 +13,21 @@ from slhf import __version__
 from slhf.cli.align import align
 from slhf.cli.alpacaeval import alpacaeval
 from slhf.cli.annotate import annotate
+from slhf.cli.chat import chat
 from slhf.cli.cycles import cycles
 from slhf.cli.data import data
 from slhf.cli.doctor import doctor
 from slhf.cli.ifeval import ifeval
 from slhf.cli.judge import judge
 from slhf.cli.mtbench import mtbench
+from slhf.cli.picks import picks
 from slhf.cli.quickstart import quickstart
 from slhf.cli.refine import refine
 from slhf.cli.reproduce import reproduce
 from slhf.cli.reward import reward
 from slhf.cli.scale import scale
 from slhf.cli.serve import serve
+from slhf.cli.simulate import simulate
 from slhf.cli.solve import solve
 from slhf.cli.sweep import sweep
 from slhf.cli.tournament import tournament
@@ -47,6 +50,7 @@ for command in (
     quickstart,
     train,
     refine,
+    chat,
     serve,
     tournament,
     transfer,
@@ -58,10 +62,12 @@ for command in (
     annotate,
     align,
     data,
+    picks,
     alpacaeval,
     ifeval,
     mtbench,
     judge,
+    simulate,
     solve,
     doctor,
 ):

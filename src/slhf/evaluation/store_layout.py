@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from slhf.errors import InputError
@@ -52,12 +52,12 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         InputError: the file is another program's, or a later version's; it is left as it is.
     """
-    _layout(connection, path)  # before anything about the file is changed
+    layout_of(connection, path, _APPLICATION, (1, _VERSION))  # before anything about the file is changed
     # full durability against power cuts is not needed: what is lost is computed again
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
     with transaction(connection):
-        found = _layout(connection, path)  # another process may have been quicker
+        found = layout_of(connection, path, _APPLICATION, (1, _VERSION))  # another process may have been quicker
         if found == _VERSION:
             return
         script = _FROM_1 if found == 1 else _TABLES
@@ -80,19 +80,29 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _layout(connection: sqlite3.Connection, path: str) -> int:
-    """Return the layout of a store, 0 for a new file; raise for anything else."""
+def layout_of(connection: sqlite3.Connection, path: str, application: int, versions: Sequence[int]) -> int:
+    """Return the layout of a file of ours, 0 for a new file.
+
+    Args:
+        connection: to the file.
+        path: its name, for messages.
+        application: the number in the header of such files.
+        versions: layouts that can be read, the newest last.
+
+    Raises:
+        InputError: the file is another program's, or a later version's.
+    """
     # tables first: they come with the header's numbers in one transaction, so where they are, those are too
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if not tables and application in (0, _APPLICATION):
+    found, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    if not tables and found in (0, application):
         return 0
-    if application != _APPLICATION:
+    if found != application:
         raise InputError(f"{path} is another program's database; choose another file")
-    if version not in (1, _VERSION):
+    if version not in versions:
         raise InputError(
-            f"{path} was made by another version of this package (layout {version}, here {_VERSION}); choose another "
-            "file"
+            f"{path} was made by another version of this package (layout {version}, here {versions[-1]}); choose "
+            "another file"
         )
     return version
 

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from slhf.errors import IncompleteError
 from slhf.judges.chat_budget import Budget, Spent
-from slhf.judges.chat_failure import RequestFailure, failure_of
+from slhf.judges.chat_failure import RequestFailure, UnansweredError, failure_of
 from slhf.judges.chat_outage import Outage
 from slhf.judges.chat_reply import MalformedReplyError, Reply, parse_reply
 from slhf.judges.chat_server import LOOPBACK, NO_KEY, Server
+from slhf.judges.chat_stream import Hear, read_stream
 
 _LONGEST = 60.0
 _CHANCE = random.SystemRandom()  # of every process its own: that is what it is for
@@ -28,6 +29,7 @@ class ChatClient:
         server: who is asked.
         budget: what may be spent.
         spent: what is spent; changed as replies come.
+        outage: what is known of whether the server is there, where several clients share it.
         sleep: waits for so many seconds.
         clock: tells the seconds.
         chance: draws a number from [0, 1), to spread requests that are sent again.
@@ -41,6 +43,7 @@ class ChatClient:
         server: Server,
         budget: Budget,
         spent: Spent,
+        outage: Outage | None = None,
         *,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -49,7 +52,7 @@ class ChatClient:
         self._server, self._budget, self._spent = server, budget, spent
         self._sleep, self._clock, self._chance = sleep, clock, chance
         self._key, self._address = server.key(), server.address()
-        self._outage = Outage(self._address, server.patience)
+        self._outage = outage or Outage(self._address, server.patience)
         self._client = _openai(self._address, self._key, server.timeout)
 
     async def __aenter__(self) -> ChatClient:
@@ -66,20 +69,61 @@ class ChatClient:
 
         Raises:
             BudgetError: the budget is spent.
-            IncompleteError: the server refuses the request, has failed it more than ``retries`` times, answers
+            UnansweredError: the server refuses the request, has failed it more than ``retries`` times, answers
                 nobody for longer than ``patience``, or says that another model has answered.
         """
+        return await self._answered(lambda body: self._whole(body), request)
+
+    async def stream(self, request: Mapping[str, Any], hear: Hear) -> Reply:
+        """Return the reply to a request and tell its text as it comes; once anything is told, it is not sent again.
+
+        Cancelling this closes the connection, by which the server learns that nobody listens any more. What an answer
+        that broke off has cost is not known, and counts as a call alone.
+
+        Args:
+            request: body of a chat completion, without the model.
+            hear: told each piece of text.
+
+        Raises:
+            BudgetError: the budget is spent.
+            UnansweredError: as :meth:`complete`, or the answer broke off.
+        """
+        more = {"stream": True, "stream_options": {"include_usage": True}}
+        return await self._answered(lambda body: self._pieces(body, hear), {**request, **more})
+
+    async def models(self) -> list[str]:
+        """Return the names of the models the server lists, none where it keeps no list; asked once.
+
+        Raises:
+            UnansweredError: it is not there, or refuses the key.
+        """
+        try:
+            return await _listed(self._client)
+        except Exception as error:  # which of them are the client library's is known where that is loaded
+            failure = failure_of(error, self._server.key_env)
+            if failure is None:
+                raise
+        if failure.status not in (None, 401, 403) and not failure.silent:
+            return []  # it is there, whatever is wrong with its list
+        failure.args = (self._without_key(str(failure)),)
+        raise self._given_up(f"does not tell its models: {failure}", failure, away=failure.silent)
+
+    async def _answered(
+        self, answer: Callable[[Mapping[str, Any]], Awaitable[Reply]], request: Mapping[str, Any]
+    ) -> Reply:
+        """Send a request until it is answered, refused or given up."""
         failed = unheard = 0
         while True:
             self._budget.check(self._spent)
             began = self._clock()
             try:
-                return await self._sent(request)
+                return await self._sent(answer, request)
             except RequestFailure as error:
                 failure = error
             # what follows is raised out here, so that nothing that holds the request, and with it the key, hangs on
             if failure.hopeless:
-                raise IncompleteError(f"{self._address} refused a request: {failure}")
+                what = "broke off an answer" if failure.status is None else "refused a request"
+                raise self._given_up(f"{what}: {failure}", failure)
             if failure.silent and self._outage.silent(began, str(failure)):
                 unheard += 1
                 wait = self._until_back(failure, unheard)
@@ -89,10 +133,17 @@ class ChatClient:
             self._spent.retries += 1
             await self._sleep(wait)
 
-    async def _sent(self, request: Mapping[str, Any]) -> Reply:
+    async def _sent(self, answer: Callable[[Mapping[str, Any]], Awaitable[Reply]], request: Mapping[str, Any]) -> Reply:
         self._spent.calls += 1  # before it is sent: requests under way count
         try:
-            response = await _posted(self._client, {"model": self._server.model, **request})
+            reply = await answer({"model": self._server.model, **request})
+        except MalformedReplyError as error:
+            self._outage.heard(self._clock())
+            message = f"its reply is no chat completion ({error})"
+            raise RequestFailure(self._without_key(message), billed=True) from None
+        except RequestFailure as failure:  # in the middle of an answer
+            failure.args = (self._without_key(str(failure)),)
+            raise failure from None
         except Exception as error:  # which of them are the client library's is known where that is loaded
             failure = failure_of(error, self._server.key_env)
             if failure is None:
@@ -103,38 +154,71 @@ class ChatClient:
             failure.args = (self._without_key(str(failure)),)
             raise failure from None
         self._outage.heard(self._clock())
-        try:
-            reply = parse_reply(response.content)
-        except MalformedReplyError as error:
-            message = f"its reply is no chat completion ({error})"
-            raise RequestFailure(self._without_key(message), billed=True) from None
         self._budget.book(self._spent, reply)
-        self._server.check_model(reply.model)
+        self._check_model(reply.model)
         return reply
+
+    async def _whole(self, body: Mapping[str, Any]) -> Reply:
+        return parse_reply((await _posted(self._client, body)).content)
+
+    async def _pieces(self, body: Mapping[str, Any], hear: Hear) -> Reply:
+        told = 0
+
+        def tell(piece: str) -> None:
+            nonlocal told
+            told += len(piece)
+            hear(piece)
+
+        try:
+            async with await _opened(self._client, body) as chunks:
+                if "text/event-stream" in chunks.response.headers.get("content-type", ""):
+                    return await read_stream(chunks, self._check_model, tell)
+                reply = parse_reply(await chunks.response.aread())  # a server that knows no streams answers at once
+                self._check_model(reply.model)
+                tell(reply.text)
+                return reply
+        except Exception as error:
+            failure = error if isinstance(error, MalformedReplyError) else failure_of(error, self._server.key_env)
+            if failure is None or not told:
+                raise
+            # from None, since what the client library raises holds the request
+            raise RequestFailure(f"after {told} characters: {failure}", hopeless=True, billed=True) from None
+
+    def _check_model(self, said: str | None) -> None:
+        try:
+            self._server.check_model(said)
+        except IncompleteError as error:
+            raise UnansweredError(str(error), self._address, RequestFailure(str(error))) from None
 
     def _until_back(self, failure: RequestFailure, unheard: int) -> float:
         """Return how long to wait before a server that answers nobody is asked again."""
         left = self._outage.left(self._clock())
         if left <= 0.0:
-            raise IncompleteError(
-                f"{self._address} has not answered for {self._server.patience:.0f} s ({failure}); is it running? What "
-                "was judged is kept where judgements are stored: go on when it is back, or set patience higher"
+            raise self._given_up(
+                f"has not answered for {self._server.patience:.0f} s ({failure}); is it running? What was judged is "
+                "kept where judgements are stored: go on when it is back, or set patience higher",
+                failure,
+                away=True,
             )
         return min(max(self._pause(unheard), failure.after), left)
 
     def _until_again(self, failure: RequestFailure, failed: int) -> float:
         """Return how long to wait before a request is sent again to a server that answers others."""
         if failed > self._server.retries:
-            raise IncompleteError(
-                f"{self._address} failed a request {failed} times, the last time so: {failure}. Go on later, or set "
-                "retries higher"
+            raise self._given_up(
+                f"failed a request {failed} times, the last time so: {failure}. Go on later, or set retries higher",
+                failure,
             )
         if failure.after > self._server.patience:
-            raise IncompleteError(
-                f"{self._address} asks to wait for {failure.after:.0f} s, which is more than "
-                f"patience={self._server.patience:.0f}: {failure}"
+            raise self._given_up(
+                f"asks to wait for {failure.after:.0f} s, which is more than patience={self._server.patience:.0f}: "
+                f"{failure}",
+                failure,
             )
         return max(self._pause(failed), failure.after)
+
+    def _given_up(self, words: str, failure: RequestFailure, *, away: bool = False) -> UnansweredError:
+        return UnansweredError(f"{self._address} {words}", self._address, failure, away=away)
 
     def _pause(self, tries: int) -> float:
         longest = min(self._server.pause * 2.0 ** min(tries - 1, 30), _LONGEST)
@@ -159,6 +243,23 @@ def _trusted(trust_env: bool) -> Any:
     from httpx2 import create_ssl_context
 
     return create_ssl_context(trust_env=trust_env)
+
+
+async def _listed(client: Any) -> list[str]:
+    """Return the names in a server's list of models; none if it is no such list."""
+    found = await client.get("/models", cast_to=object)
+    listed = found.get("data") if isinstance(found, Mapping) else None
+    entries = listed if isinstance(listed, list) else []
+    return [entry["id"] for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
+
+
+async def _opened(client: Any, body: Mapping[str, Any]) -> Any:
+    """Send a chat completion whose answer is to come in pieces; return these, to be closed by ``async with``."""
+    from openai import AsyncStream
+
+    return await client.post(
+        "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
+    )
 
 
 async def _posted(client: Any, body: Mapping[str, Any]) -> Any:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from slhf.judges.chat_asking import Asker, Asking, identity_text
 from slhf.judges.chat_budget import Budget, Spent
 from slhf.judges.chat_client import ChatClient
 from slhf.judges.chat_loop import finished
-from slhf.judges.chat_server import LOOPBACK, NO_KEY, Server
+from slhf.judges.chat_server import Server
 from slhf.judges.chat_template import load_template
 from slhf.judges.protocol import without_skips
 from slhf.types import Comparison
@@ -54,8 +53,7 @@ class ChatJudge:
         self.at_once = 4 * server.concurrency
         self._spent = Spent()
         self._told: set[str] = set()
-        address = urlsplit(server.address())
-        if server.key() != NO_KEY and address.scheme == "http" and address.hostname not in LOOPBACK:
+        if server.exposes_key():
             log.warning("the key in %s goes to %s unencrypted; use https", server.key_env, server.address())
 
     @property

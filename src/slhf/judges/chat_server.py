@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from slhf.errors import IncompleteError, InputError
 
-_LATEST = re.compile(r"([-:@]latest|\.gguf)\Z")
+_LATEST = re.compile(r"([-:@]latest|@main|\.gguf)\Z")
 _DATE = re.compile(r"[-:@](\d{4}|\d{6}|\d{8}|\d{4}-\d{2}(-\d{2})?)\Z")
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -77,7 +77,7 @@ class Server:
         return url
 
     def check_model(self, said: str | None) -> None:
-        """Refuse an answer of another model than the one that was asked: it would be kept as this one's.
+        """Refuse an answer of another model than the one that was asked: it would be taken for this one's.
 
         A date after the name that was asked for is no other model (``gpt-4o`` and ``gpt-4o-2024-08-06``), nor is a
         folder or an owner before it; a word or a number is (``gpt-4o`` and ``gpt-4o-mini``), and so is another date.
@@ -95,8 +95,9 @@ class Server:
         if asked in (answered, _DATE.sub("", answered)):
             return
         raise IncompleteError(
-            f"{self.address()} was asked for the model {wanted!r} and answers as {said!r}, whose judgements would be "
-            f"kept as those of {self.model!r}; set model to what it serves, or answers_as: {said!r} if that is the same"
+            f"{self.address()} was asked for the model {wanted!r} and answers as {said!r}, whose answers would be "
+            f"taken for those of {self.model!r}; set model to what it serves, or answers_as: {said!r} if that is the "
+            "same"
         )
 
     def key(self) -> str:
@@ -112,6 +113,11 @@ class Server:
                 "server of your own"
             )
         return found or NO_KEY
+
+    def exposes_key(self) -> bool:
+        """Tell whether the key goes to another machine unencrypted."""
+        address = urlsplit(self.address())
+        return self.key() != NO_KEY and address.scheme == "http" and address.hostname not in LOOPBACK
 
 
 def _plain_name(model: str) -> str:

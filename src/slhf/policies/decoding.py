@@ -12,6 +12,9 @@ from torch import Tensor
 from slhf.policies.engine import Engine, extend
 from slhf.policies.ragged_cache import RaggedCache
 
+_COLDEST = 1e-30
+"""Below this temperature the likeliest token is taken: single precision cannot divide by so little."""
+
 OnToken = Callable[[int, int], None]
 """Called with (row, token) as each token is sampled."""
 
@@ -76,7 +79,7 @@ def next_tokens(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tens
     Returns:
         Tokens (n,) and their log-probabilities (n,) or None.
     """
-    if sampling.temperature == 0.0:
+    if sampling.temperature < _COLDEST:
         chosen = logits.argmax(dim=-1)
         return chosen, torch.zeros_like(noise) if sampling.logprobs else None
     logits.div_(sampling.temperature)
@@ -100,7 +103,9 @@ def _truncate(logits: Tensor, sampling: Sampling) -> None:
     if sampling.top_p < 1.0:
         ordered, index = logits.sort(dim=-1, descending=True)
         before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
-        dropped = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, index, before >= sampling.top_p)
+        over = before >= sampling.top_p
+        over[:, 0] = False  # the likeliest stays, however small p is
+        dropped = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, index, over)
         logits.masked_fill_(dropped, float("-inf"))
 
 

@@ -66,18 +66,19 @@ class Step:
             self.mask = (looked_at <= self.slots.unsqueeze(-1)).unsqueeze(1)
 
 
-def extend(engine: Engine, cache: RaggedCache, tokens: list[list[int]]) -> Tensor:
+def extend(engine: Engine, cache: RaggedCache, tokens: list[list[int]], chunk: int = 0) -> Tensor:
     """Feed each row's new tokens and return the hidden state of its last one, (n, H).
 
     Args:
         engine: the model.
         cache: the first ``len(tokens)`` rows are continued; their lengths grow.
         tokens: a non-empty list of new tokens a row.
+        chunk: rows are padded to so many tokens at least.
     """
     counts = np.array([len(row) for row in tokens])
     if counts.min() < 1:
         raise ValueError("every row needs at least one new token")
-    n, m = len(tokens), int(counts.max())
+    n, m = len(tokens), max(int(counts.max()), chunk)
     starts = cache.lengths[:n]
     if int(starts.max()) + m > cache.capacity:
         raise ValueError(f"{int(starts.max()) + m} slots needed, the cache has {cache.capacity}")

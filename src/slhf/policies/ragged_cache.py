@@ -80,6 +80,12 @@ class RaggedCache:
         held[:, :, a + b] = held[:, :, b + a]
         self.lengths[a + b] = self.lengths[b + a]
 
+    def part(self, first: int, last: int) -> RaggedCache:
+        """Return rows ``first`` up to ``last`` as a cache of their own that shares the storage: a view, no copy."""
+        seen = object.__new__(RaggedCache)
+        seen.data, seen.lengths = self.data[:, :, first:last], self.lengths[first:last]
+        return seen
+
     def select(self, rows: Sequence[int] | np.ndarray, capacity: int) -> RaggedCache:
         """Return a new cache that holds the given rows, in that order and as often as named."""
         index = torch.as_tensor(np.asarray(rows), device=self.data.device)

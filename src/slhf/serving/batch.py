@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from slhf.policies.decoding import Sampling, next_tokens
+from slhf.policies.decoding import next_tokens
 from slhf.policies.engine import Engine, extend
 from slhf.policies.ragged_cache import RaggedCache
+from slhf.serving.arrivals import parts
+from slhf.serving.jobs import Decoded, Held, Job
 from slhf.serving.steps import TokenChoice
-
-Hear = Callable[[int, TokenChoice | None], bool]
-"""Called with each token; returns True if that is enough."""
-
-_PREFILL = 16384
-"""Tokens of contexts, padding included, that are computed at once."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """Keys and values of a row that has left, for a context that begins with the same tokens.
-
-    Attributes:
-        tokens: one for each slot.
-        cache: one row.
-    """
-
-    tokens: list[int]
-    cache: RaggedCache
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What came of a job.
-
-    Attributes:
-        tokens: as sampled, the end token included where there is one.
-        choices: their log-probabilities, where asked for.
-        held: the row's keys and values, where asked for.
-    """
-
-    tokens: list[int]
-    choices: tuple[TokenChoice, ...]
-    held: Held | None
-
-
-@dataclass(eq=False)
-class Job:
-    """One answer to be sampled.
-
-    Attributes:
-        context: the tokens it continues, at least one.
-        noise: (max_new_tokens,) uniforms, its own.
-        sampling: how.
-        top_logprobs: see ``Asked``.
-        held: keys and values that may be used again.
-        keep: hand the row's keys and values back.
-        hear: told each token but an end token; whatever it raises is this job's failure alone.
-        done: what came of it; cancelling it takes the row out at the next token.
-    """
-
-    context: list[int]
-    noise: np.ndarray
-    sampling: Sampling
-    top_logprobs: int | None = None
-    held: Held | None = None
-    keep: bool = False
-    hear: Hear | None = None
-    done: Future[Decoded] = field(default_factory=Future)
 
 
 @dataclass(eq=False)
@@ -87,10 +27,11 @@ class Batch:
 
     Args:
         engine: the model.
+        most: tokens of a text that it holds; None if it does not say.
     """
 
-    def __init__(self, engine: Engine):
-        self._engine = engine
+    def __init__(self, engine: Engine, most: int | None = None):
+        self._engine, self._most = engine, most
         self._rows: list[_Row] = []
         self._cache: RaggedCache | None = None
         self._hidden: Tensor | None = None
@@ -101,27 +42,16 @@ class Batch:
     @torch.inference_mode()
     def admit(self, jobs: list[Job]) -> None:
         """Compute the contexts of new rows, as far as nothing held has them already, and let them join."""
-        for part in _parts(jobs):
-            known = [0 if job.held is None else _common(job.held.tokens, job.context) for job in part]
-            unseen = [job.context[width:] for job, width in zip(part, known, strict=True)]
-            fresh = self._engine.new_cache(len(part), max(known) + max(map(len, unseen)))  # short rows are padded
-            for i, (job, width) in enumerate(zip(part, known, strict=True)):
-                if job.held is not None:
-                    fresh.data[:, :, i, :, :width] = job.held.cache.data[:, :, 0, :, :width]
-                    fresh.lengths[i] = width
-            hidden = extend(self._engine, fresh, unseen)
-            self._join(part, fresh)
+        for part in parts(jobs, self._most):
+            here, room = len(self._rows), part.room
+            fresh = self._roomy(here + len(part.arrivals), room).part(here, here + len(part.arrivals))
+            for i, one in enumerate(part.arrivals):
+                if one.job.held is not None:
+                    fresh.data[:, :, i, :, : one.known] = one.job.held.cache.data[:, :, 0, :, : one.known]
+                fresh.lengths[i] = one.known
+            hidden = extend(self._engine, fresh, [one.job.context[one.known :] for one in part.arrivals], part.chunk)
+            self._rows += [_Row(one.job) for one in part.arrivals]
             self._hidden = hidden if self._hidden is None else torch.cat([self._hidden, hidden])
-
-    def _join(self, jobs: list[Job], fresh: RaggedCache) -> None:
-        here = len(self._rows)
-        needed = max(len(job.context) + job.sampling.max_new_tokens for job in jobs)
-        cache = self._roomy(here + len(jobs), needed)
-        for i in range(len(jobs)):
-            width = int(fresh.lengths[i])
-            cache.data[:, :, here + i, :, :width] = fresh.data[:, :, i, :, :width]
-            cache.lengths[here + i] = width
-        self._rows += [_Row(job) for job in jobs]
 
     def _roomy(self, rows: int, capacity: int) -> RaggedCache:
         """Return a cache with so many rows and slots that holds the present rows; today's where it is large enough."""
@@ -239,20 +169,3 @@ def _choice(token: int, logprobs: Tensor, top: int) -> TokenChoice:
 def _wanted(job: Job) -> bool:
     """Tell whether a job still waits for what comes of it; from then on it can no longer be cancelled."""
     return not job.done.done() and job.done.set_running_or_notify_cancel()
-
-
-def _common(first: list[int], second: list[int]) -> int:
-    """Return how many tokens both begin with; the last of ``second`` is always left to compute."""
-    most = min(len(first), len(second) - 1)
-    return next((i for i in range(most) if first[i] != second[i]), most)
-
-
-def _parts(jobs: list[Job]) -> list[list[Job]]:
-    """Split jobs so that each part's contexts, padded to the longest of them, stay within what is computed at once."""
-    parts: list[list[Job]] = []
-    for job in sorted(jobs, key=lambda one: len(one.context)):
-        if parts and (len(parts[-1]) + 1) * len(job.context) <= _PREFILL:
-            parts[-1].append(job)
-        else:
-            parts.append([job])
-    return parts

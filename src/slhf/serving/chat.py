@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from traceback import extract_tb
 from typing import Any, TypeVar
 
 from starlette.responses import JSONResponse, StreamingResponse
 
-from slhf.errors import InputError, SlhfError
-from slhf.policies.chain import Turn
+from slhf.errors import BudgetError, InputError, SlhfError
+from slhf.judges.chat_failure import UnansweredError
+from slhf.serving.backend_refusals import backend_refusal
 from slhf.serving.chat_bodies import END, Bodies, error_body, event, finish_reason
-from slhf.serving.chat_request import ChatRequest, Limits, RequestError, parse_request
+from slhf.serving.chat_request import ChatRequest, parse_request
 from slhf.serving.gate import ClientGoneError, Gate, json_body
-from slhf.serving.local_player import LocalPlayer, TooLongError
+from slhf.serving.local_player import TooLongError
 from slhf.serving.measures import Measures
+from slhf.serving.personal import Personal, TasteError
 from slhf.serving.refiner import Plan, Refiner
-from slhf.serving.steps import DoneEvent, Event, TokenEvent
+from slhf.serving.request_fields import Limits, RequestError
+from slhf.serving.steps import DoneEvent, Event, Refinement, TokenEvent
 from slhf.serving.streams import together
 
 T = TypeVar("T")
+Work = Coroutine[Any, Any, Refinement]
 _QUIET = 15.0  # seconds of silence in a stream, after which a comment shows that it lives
 
 
@@ -32,19 +36,18 @@ class Chat:
 
     Args:
         refiner: answers.
-        leader: its Leader, a model of this process.
         name: what the model is called.
         limits: what a request may ask for.
         gate: how many are let in.
         measures: where requests are counted.
         max_body: bytes of a request.
         log_text: write prompts and answers into the log.
+        personal: chooses for one user where a request asks for that; None where the server has no annotators.
     """
 
     def __init__(
         self,
         refiner: Refiner,
-        leader: LocalPlayer,
         name: str,
         limits: Limits,
         gate: Gate,
@@ -52,10 +55,11 @@ class Chat:
         *,
         max_body: int,
         log_text: bool,
+        personal: Personal | None = None,
     ):
-        self._refiner, self._leader, self._name = refiner, leader, name
+        self._refiner, self._name = refiner, name
         self._limits, self._gate, self._measures = limits, gate, measures
-        self._max_body, self._log_text = max_body, log_text
+        self._max_body, self._log_text, self._personal = max_body, log_text, personal
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -64,12 +68,17 @@ class Chat:
             try:
                 body = await json_body(receive, dict(scope["headers"]), self._max_body)
                 request = parse_request(body, self._name, self._limits)
-                line |= {"model": request.model, "stream": request.stream, "n": request.count, "steps": request.steps}
+                line |= {
+                    "model": request.model,
+                    "stream": request.stream,
+                    "n": request.count,
+                    "steps": request.refine.steps,
+                }
                 if self._log_text:
                     line["prompt"] = request.prompt
-                with self._gate.admitted(request.count):
+                with self._gate.admitted(request.count * self._at_a_step(request)):
                     plan = await self._plan(request)
-                    bodies = Bodies(id, int(time.time()), request, self._leader.token_text)
+                    bodies = Bodies(id, int(time.time()), request, self._refiner.token_text)
                     answer = self._streamed if request.stream else self._at_once
                     await answer(bodies, plan, line, scope, receive, send)
             except asyncio.CancelledError:
@@ -84,10 +93,20 @@ class Chat:
                 await self._refuse(error, line, scope, receive, send)
 
     async def _plan(self, request: ChatRequest) -> Plan:
-        plan = Plan(request.prompt, request.steps, None, (), request.asked)
-        # before the first byte of a stream: what does not fit is refused with a status
-        await asyncio.to_thread(self._leader.context, Turn(0, plan.prompt), plan.asked)
+        refine = request.refine
+        plan = Plan(request.prompt, refine.steps, refine.answer, (), request.asked)
+        if refine.taste is not None and self._personal is not None:
+            await self._personal.check(plan)
         return plan
+
+    def _at_a_step(self, request: ChatRequest) -> int:
+        """Return how many answers each step of a choice samples."""
+        return 1 if request.refine.taste is None or self._personal is None else self._personal.candidates
+
+    def _run(self, request: ChatRequest, plan: Plan, tell: Callable[[Event], None] | None = None) -> Work:
+        if request.refine.taste is None or self._personal is None:
+            return self._refiner.run(plan, tell)
+        return self._personal.run(plan, request.refine.taste, tell)
 
     async def _refuse(self, error: Exception, line: dict[str, Any], scope: Any, receive: Any, send: Any) -> None:
         refusal = _noted(error, line)
@@ -96,7 +115,7 @@ class Chat:
     async def _at_once(
         self, bodies: Bodies, plan: Plan, line: dict[str, Any], scope: Any, receive: Any, send: Any
     ) -> None:
-        work = together(self._refiner.run(one) for one in _choices(plan, bodies.request.count))
+        work = together(self._run(bodies.request, one) for one in _choices(plan, bodies.request.count))
         refinements = await unless_gone(receive, work)
         reply = bodies.whole(refinements)
         line |= {"status": 200, **_used(bodies)}
@@ -110,7 +129,9 @@ class Chat:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         chunks = self._chunks(bodies, plan, line)
         try:
-            await StreamingResponse(chunks, media_type="text/event-stream", headers=headers)(scope, receive, send)
+            # what fails before the first event is refused with a status
+            stream = _joined(await unless_gone(receive, anext(chunks)), chunks)
+            await StreamingResponse(stream, media_type="text/event-stream", headers=headers)(scope, receive, send)
         finally:
             await chunks.aclose()
             line |= _used(bodies)
@@ -118,36 +139,45 @@ class Chat:
     async def _chunks(self, bodies: Bodies, plan: Plan, line: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         queue: asyncio.Queue[tuple[int, Event | Exception]] = asyncio.Queue()
         count = bodies.request.count
-        tasks = [asyncio.create_task(self._fed(queue, i, one)) for i, one in enumerate(_choices(plan, count))]
+        plans = enumerate(_choices(plan, count))
+        tasks = [asyncio.create_task(self._fed(queue, i, bodies.request, one)) for i, one in plans]
+        said = [event(bodies.chunk(index, {"role": "assistant", "content": ""})) for index in range(count)]
+        sent = False
         try:
-            for index in range(count):
-                yield event(bodies.chunk(index, {"role": "assistant", "content": ""}))
             while count:
-                try:
-                    index, told = await asyncio.wait_for(queue.get(), _QUIET)
-                except TimeoutError:
-                    yield b": at work\n\n"
-                    continue
+                index, told = await _soon(queue)
                 if isinstance(told, Exception):
                     raise told
-                for chunk in pieces(bodies, index, told):
-                    line.setdefault("first_text", time.monotonic())
-                    yield event(chunk)
-                count -= isinstance(told, DoneEvent)
+                if told is None:
+                    said.append(b": at work\n\n")
+                else:
+                    for chunk in pieces(bodies, index, told):
+                        line.setdefault("first_text", time.monotonic())
+                        said.append(event(chunk))
+                    count -= isinstance(told, DoneEvent)
+                if said and count and queue.empty():  # what is there together is sent together
+                    sent = True
+                    yield b"".join(said)
+                    said.clear()
             if bodies.request.include_usage:
-                yield event(bodies.usage_chunk())
-            yield END
+                said.append(event(bodies.usage_chunk()))
+            yield b"".join([*said, END])
             line["status"] = 200
-        except Exception as error:  # the status is sent already: the stream says it, and ends without its last word
-            yield event(error_body(_noted(error, line)))
+        except Exception as error:
+            if not sent:
+                raise
+            # the status is sent already: the stream says it, and ends without its last word
+            yield b"".join([*said, event(error_body(_noted(error, line)))])
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fed(self, queue: asyncio.Queue[tuple[int, Event | Exception]], index: int, plan: Plan) -> None:
+    async def _fed(
+        self, queue: asyncio.Queue[tuple[int, Event | Exception]], index: int, request: ChatRequest, plan: Plan
+    ) -> None:
         try:
-            done = DoneEvent(await self._refiner.run(plan, lambda told: queue.put_nowait((index, told))))
+            done = DoneEvent(await self._run(request, plan, lambda told: queue.put_nowait((index, told))))
             queue.put_nowait((index, done))
         except Exception as error:
             queue.put_nowait((index, error))
@@ -155,19 +185,34 @@ class Chat:
 
 def pieces(bodies: Bodies, index: int, told: Event) -> Iterator[dict[str, Any]]:
     """Yield the chunks that tell of an event: the returned answer as content, others only where all are wanted."""
-    request = bodies.request
+    refine = bodies.request.refine
     if isinstance(told, TokenEvent):
-        logprobs = bodies.logprobs([] if told.choice is None else [told.choice])
-        if request.gives != "best" and told.step == request.steps:
+        logprobs = bodies.logprobs(told.step, [] if told.choice is None else [told.choice])
+        if refine.gives != "best" and told.step == refine.steps:
             yield bodies.chunk(index, {"content": told.text}, logprobs=logprobs)
-        elif request.gives == "all" and told.text:
+        elif refine.gives == "all" and told.text:
             yield bodies.chunk(index, {}, refine={"step": told.step, "content": told.text})
     elif isinstance(told, DoneEvent):
         bodies.usage.add(told.refinement)
         step = bodies.returned(told.refinement)
-        if request.gives == "best":  # known only now
-            yield bodies.chunk(index, {"content": step.text}, logprobs=bodies.logprobs(step.choices))
+        if refine.gives == "best" or refine.taste is not None:  # known only now
+            yield bodies.chunk(index, {"content": step.text}, logprobs=bodies.logprobs(step.number, step.choices))
         yield bodies.chunk(index, {}, finish_reason=finish_reason(step), refine=bodies.refine(told.refinement, step))
+
+
+async def _soon(queue: asyncio.Queue[tuple[int, Event | Exception]]) -> tuple[int, Event | Exception | None]:
+    """Return what is told next; None if nothing is for a while."""
+    try:
+        async with asyncio.timeout(_QUIET):
+            return await queue.get()
+    except TimeoutError:
+        return 0, None
+
+
+async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 def _choices(plan: Plan, count: int) -> list[Plan]:
@@ -183,10 +228,14 @@ def as_refusal(error: Exception) -> RequestError:
     """Return what whoever asked is told of an error; what others' texts may stand in is left to its kind."""
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, TasteError):
+        return RequestError(str(error), "refine.taste", code="taste_unscored")
     if isinstance(error, TooLongError):
         return RequestError(str(error), "messages", code="context_length_exceeded")
     if isinstance(error, InputError):
         return RequestError(str(error), "messages")
+    if isinstance(error, UnansweredError | BudgetError):
+        return backend_refusal(error)
     return RequestError(f"the server failed: {type(error).__name__}", status=500, code="server_failed")
 
 
@@ -194,7 +243,9 @@ def _noted(error: Exception, line: dict[str, Any]) -> RequestError:
     """Return what whoever asked is told of an error, and write into the log's line what helps to find its cause."""
     refusal = as_refusal(error)
     line |= {"status": refusal.status, "error": refusal.code or type(error).__name__}
-    if refusal.status >= 500:
+    if isinstance(error, UnansweredError):
+        line |= {"backend": error.address, "backend_status": error.status}
+    elif refusal.status >= 500:
         line["cause"] = [
             f"{frame.name} in {frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)
         ]

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slhf.serving.chat_request import ChatRequest, RequestError
-from slhf.serving.steps import Refinement, Step, TokenChoice
+from slhf.serving.chat_request import ChatRequest
+from slhf.serving.request_fields import RequestError
+from slhf.serving.steps import Refinement, Step, Tasted, TokenChoice
 
-TokenText = Callable[[int], str]
-"""Returns one token as text."""
+TokenText = Callable[[int, int], str]
+"""Returns one token as text, given the number of the answer it stands in."""
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Bodies:
                 {
                     "index": index,
                     "message": {"role": "assistant", "content": step.text, "refusal": None},
-                    "logprobs": self.logprobs(step.choices),
+                    "logprobs": self.logprobs(step.number, step.choices),
                     "finish_reason": finish_reason(step),
                     "refine": self.refine(refinement, step),
                 }
@@ -96,7 +97,7 @@ class Bodies:
 
     def returned(self, refinement: Refinement) -> Step:
         """Return the answer that stands in the message."""
-        best = refinement.best if self.request.gives == "best" else None
+        best = refinement.best if self.request.refine.gives == "best" else None
         return refinement.steps[-1 if best is None else best]
 
     def refine(self, refinement: Refinement, returned: Step) -> dict[str, Any]:
@@ -104,7 +105,9 @@ class Bodies:
         found: dict[str, Any] = {"step": returned.number, "steps": refinement.steps[-1].number}
         if refinement.best is not None:
             found["best"] = refinement.best
-        if self.request.gives == "all":
+        if refinement.taste is not None:
+            found["taste"] = _taste(refinement.taste)
+        if self.request.refine.gives == "all":
             found["answers"] = [
                 {
                     "step": step.number,
@@ -117,21 +120,31 @@ class Bodies:
             ]
         return found
 
-    def logprobs(self, choices: Sequence[TokenChoice]) -> dict[str, Any] | None:
-        """Return log-probabilities, or None where nobody asked."""
+    def logprobs(self, step: int, choices: Sequence[TokenChoice]) -> dict[str, Any] | None:
+        """Return log-probabilities of tokens of an answer, or None where nobody asked."""
         if self.request.asked.top_logprobs is None:
             return None
         content = [
-            self._logprob(choice.token, choice.logprob)
-            | {"top_logprobs": [self._logprob(token, value) for token, value in choice.top]}
+            self._logprob(step, choice.token, choice.logprob)
+            | {"top_logprobs": [self._logprob(step, token, value) for token, value in choice.top]}
             for choice in choices
         ]
         return {"content": content, "refusal": None}
 
-    def _logprob(self, token: int, value: float) -> dict[str, Any]:
-        text = self.token_text(token)
+    def _logprob(self, step: int, token: int, value: float) -> dict[str, Any]:
+        text = self.token_text(step, token)
         # half a character has no text of its own, and its bytes are not known here
         return {"token": text, "logprob": value, "bytes": None if "\ufffd" in text else list(text.encode())}
+
+
+def _taste(taste: Tasted) -> dict[str, Any]:
+    return {
+        "session": taste.session,
+        "annotators": dict(taste.annotators),
+        "candidates": list(taste.candidates),
+        "kept": taste.kept,
+        "compare": None if taste.compare is None else list(taste.compare),
+    }
 
 
 def finish_reason(step: Step) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from slhf.errors import InputError, suggestion
 from slhf.serving.asking import Asked, checked_prompt
+from slhf.serving.refine_field import Refine, parse_refine
+from slhf.serving.request_fields import Limits, RequestError, of_type, real, whole
 from slhf.types import Prompt
 
 FIELDS = (
@@ -40,52 +42,11 @@ ASKS_NOTHING: dict[str, Any] = {
 }
 """Fields that clients send with the value that asks for nothing; any other value is refused."""
 
-RETURNS = ("last", "best", "all")
-_STOPS, _TOP = 4, 20  # as many stop texts and log-probabilities as OpenAI's own
+MOST_STOPS, MOST_TOP = 4, 20
+"""Stop texts and log-probabilities a token at most, as OpenAI's own."""
 
-
-class RequestError(Exception):
-    """A request that is refused.
-
-    Attributes:
-        status: HTTP status.
-        message: what was wrong, and the remedy.
-        param: the field it is about.
-        code: a word for programs.
-        retry_after: seconds after which it may go better; None where it never will.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        param: str | None = None,
-        *,
-        status: int = 400,
-        code: str | None = None,
-        retry_after: int | None = None,
-    ):
-        super().__init__(message)
-        self.status, self.message, self.param = status, message, param
-        self.code, self.retry_after = code, retry_after
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may ask for.
-
-    Attributes:
-        steps: refinements where a request names no number.
-        max_steps: refinements at most.
-        max_tokens: new tokens an answer, at most; None leaves it to the model's length.
-        max_choices: answers at most (``n``).
-        judged: there is a judge, so that ``best`` means something.
-    """
-
-    steps: int = 1
-    max_steps: int = 8
-    max_tokens: int | None = None
-    max_choices: int = 8
-    judged: bool = False
+HOTTEST, MOST_TOKENS, SEEDS = 2.0, 2**31, (-(2**63), 2**63 - 1)
+"""Highest temperature; new tokens where the server sets no limit; smallest and largest seed."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +56,7 @@ class ChatRequest:
     Attributes:
         model: as it was named.
         prompt: the conversation.
-        steps: refinements.
-        gives: which answer is returned: the ``last``, the ``best``, or ``all``.
+        refine: how often and what to refine, and which answer is returned.
         count: n, how many chains.
         asked: how their answers are sampled; the first chain's.
         stream: send pieces as they come.
@@ -105,8 +65,7 @@ class ChatRequest:
 
     model: str
     prompt: Prompt
-    steps: int
-    gives: str
+    refine: Refine
     count: int
     asked: Asked
     stream: bool
@@ -128,7 +87,7 @@ def parse_request(body: Any, name: str, limits: Limits) -> ChatRequest:
         raise RequestError("the body must be a JSON object")
     given = {field: value for field, value in body.items() if value is not None}
     for field, value in given.items():
-        if field in ASKS_NOTHING and value != ASKS_NOTHING[field]:
+        if field in ASKS_NOTHING and not _same(value, ASKS_NOTHING[field]):
             raise RequestError(f"{field} is not supported here; leave it out", field, code="unsupported_parameter")
         if field not in FIELDS and field not in ASKS_NOTHING:
             raise RequestError(
@@ -136,67 +95,31 @@ def parse_request(body: Any, name: str, limits: Limits) -> ChatRequest:
                 field,
                 code="unknown_parameter",
             )
-    steps, gives = _refinement(given, name, limits)
+    refine = parse_refine(given, name, limits)
     stream, include_usage = _streaming(given)
     try:
-        prompt = checked_prompt(_plain(given.get("messages")))
+        prompt = checked_prompt(plain_messages(given.get("messages")))
     except InputError as error:
         raise RequestError(str(error), "messages") from error
     return ChatRequest(
         given["model"],
         prompt,
-        steps,
-        gives,
-        _whole(given, "n", 1, 1, limits.max_choices),
+        refine,
+        whole(given, "n", 1, 1, limits.max_choices),
         _asked(given, limits),
         stream,
         include_usage,
     )
 
 
-def model_names(name: str, limits: Limits) -> list[str]:
-    """Return the names a model goes by: itself, the Leader alone, and so many refinements."""
-    return [name, f"{name}:leader", *(f"{name}:refine-{steps}" for steps in range(1, limits.max_steps + 1))]
-
-
-def _refinement(given: Mapping[str, Any], name: str, limits: Limits) -> tuple[int, str]:
-    model = _of_type(given, "model", str, "a text")
-    if model is None:
-        raise RequestError(f"model is missing; it is one of {', '.join(model_names(name, limits))}", "model")
-    names = model_names(name, limits)
-    if model not in names:
-        raise RequestError(
-            f"there is no model {model!r} here.{suggestion(model, names)} The models are {', '.join(names)}",
-            "model",
-            status=404,
-            code="model_not_found",
-        )
-    refine = _of_type(given, "refine", Mapping, 'an object such as {"steps": 2, "return": "last"}') or {}
-    for key in refine:
-        if key not in ("steps", "return"):
-            raise RequestError(
-                f"refine.{key}: there is no such field.{suggestion(str(key), ('steps', 'return'))} "
-                "Known are steps, return",
-                f"refine.{key}",
-                code="unknown_parameter",
-            )
-    named = names.index(model)  # 0 the model itself, 1 the Leader, 2 one refinement, and so on
-    if named and "steps" in refine:
-        raise RequestError(
-            f"refine.steps: the model name {model!r} says that already; give one of them", "refine.steps"
-        )
-    steps = named - 1 if named else _whole(refine, "steps", limits.steps, 0, limits.max_steps, "refine.")
-    gives = refine.get("return", "last")
-    if gives not in RETURNS:
-        raise RequestError(f"refine.return: {gives!r} is not one of {', '.join(RETURNS)}", "refine.return")
-    if gives == "best" and not limits.judged:
-        raise RequestError("refine.return: 'best' needs a judge, and the server has none", "refine.return")
-    return steps, gives
+def _same(first: Any, second: Any) -> bool:
+    """Tell whether two values are the same in JSON, where false is no 0."""
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 def _streaming(given: Mapping[str, Any]) -> tuple[bool, bool]:
-    stream = bool(_of_type(given, "stream", bool, "true or false"))
-    options = _of_type(given, "stream_options", Mapping, "an object")
+    stream = bool(of_type(given, "stream", bool, "true or false"))
+    options = of_type(given, "stream_options", Mapping, "an object")
     if options is None:
         return stream, False
     if not stream:
@@ -208,24 +131,30 @@ def _streaming(given: Mapping[str, Any]) -> tuple[bool, bool]:
                 f"stream_options.{key}",
                 code="unknown_parameter",
             )
-    return stream, bool(_of_type(options, "include_usage", bool, "true or false", "stream_options."))
+    return stream, bool(of_type(options, "include_usage", bool, "true or false", "stream_options."))
 
 
 def _asked(given: Mapping[str, Any], limits: Limits) -> Asked:
-    most = limits.max_tokens or 2**31
-    tokens = {name: _whole(given, name, 0, 1, most) for name in ("max_tokens", "max_completion_tokens")}
+    most = limits.max_tokens or MOST_TOKENS
+    tokens = {name: whole(given, name, 0, 1, most) for name in ("max_tokens", "max_completion_tokens")}
     if all(tokens.values()) and len(set(tokens.values())) > 1:
         raise RequestError("max_tokens and max_completion_tokens differ; give one of them", "max_completion_tokens")
-    logprobs = bool(_of_type(given, "logprobs", bool, "true or false"))
+    logprobs = bool(of_type(given, "logprobs", bool, "true or false"))
+    if logprobs and not limits.logprobs:
+        raise RequestError(
+            "logprobs: the model stands behind another server, whose log-probabilities are not told; leave it out",
+            "logprobs",
+            code="unsupported_parameter",
+        )
     if "top_logprobs" in given and not logprobs:
         raise RequestError("top_logprobs needs logprobs=true", "top_logprobs")
-    top = _whole(given, "top_logprobs", 0, 0, _TOP)
-    seed = _whole(given, "seed", secrets.randbits(63), -(2**63), 2**63 - 1)
-    top_p = _real(given, "top_p", 1.0)
+    top = whole(given, "top_logprobs", 0, 0, MOST_TOP)
+    seed = whole(given, "seed", secrets.randbits(63), *SEEDS)
+    top_p = real(given, "top_p", 1.0)
     if top_p == 0.0:
         raise RequestError("top_p must be more than 0; for the likeliest tokens, set temperature to 0", "top_p")
     return Asked(
-        temperature=None if "temperature" not in given else _real(given, "temperature", 2.0),
+        temperature=None if "temperature" not in given else real(given, "temperature", HOTTEST),
         top_p=1.0 if top_p is None else top_p,
         max_new_tokens=max(tokens.values()) or None,
         stop_texts=_stops(given),
@@ -237,13 +166,17 @@ def _asked(given: Mapping[str, Any], limits: Limits) -> Asked:
 def _stops(given: Mapping[str, Any]) -> tuple[str, ...]:
     stop = given.get("stop", [])
     stops = [stop] if isinstance(stop, str) else stop
-    if not isinstance(stops, list) or not all(isinstance(one, str) and one for one in stops) or len(stops) > _STOPS:
-        raise RequestError(f"stop: a text, or a list of at most {_STOPS} texts, none of them empty", "stop")
+    if not isinstance(stops, list) or not all(isinstance(one, str) and one for one in stops) or len(stops) > MOST_STOPS:
+        raise RequestError(f"stop: a text, or a list of at most {MOST_STOPS} texts, none of them empty", "stop")
     return tuple(stops)
 
 
-def _plain(messages: Any) -> Any:
-    """Return messages with parts of text joined to one text, and without keys that say nothing."""
+def plain_messages(messages: Any) -> Any:
+    """Return messages with parts of text joined to one text, and without keys that say nothing.
+
+    Raises:
+        RequestError: no list, or a part that is no text.
+    """
     if not isinstance(messages, list):
         raise RequestError("messages: a list of turns is needed", "messages")
     return [_plain_turn(turn, f"messages[{number}]") for number, turn in enumerate(messages)]
@@ -264,30 +197,3 @@ def _plain_turn(turn: Any, where: str) -> Any:
                 )
         kept["content"] = "".join(part["text"] for part in parts)
     return kept
-
-
-def _of_type(given: Mapping[str, Any], field: str, kind: Any, words: str, where: str = "") -> Any:
-    value = given.get(field)
-    if value is not None and not isinstance(value, kind):
-        raise RequestError(f"{where}{field}: {words} is needed, not {value!r}", f"{where}{field}")
-    return value
-
-
-def _whole(given: Mapping[str, Any], field: str, default: int, least: int, most: int, where: str = "") -> int:
-    value = given.get(field)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise RequestError(
-            f"{where}{field}: a whole number from {least} to {most} is needed, not {value!r}", f"{where}{field}"
-        )
-    return value
-
-
-def _real(given: Mapping[str, Any], field: str, most: float) -> float | None:
-    value = given.get(field)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
-        raise RequestError(f"{field}: a number from 0 to {most:g} is needed, not {value!r}", field)
-    return float(value)

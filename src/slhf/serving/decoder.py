@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock, Thread
 
 from slhf.policies.engine import Engine
-from slhf.serving.batch import Batch, Job
+from slhf.serving.batch import Batch
+from slhf.serving.jobs import Job
 
 
 class Decoder:
@@ -15,14 +16,21 @@ class Decoder:
     Args:
         engine: the model.
         max_rows: jobs decoded at once; the others wait their turn, first come, first served.
+        most: tokens of a text that the model holds; None if it does not say.
         turn: held while the model computes, by decoders that must not compute at once.
         watch: told how many rows are decoded together, before every token.
     """
 
     def __init__(
-        self, engine: Engine, *, max_rows: int, turn: Lock | None = None, watch: Callable[[int], None] | None = None
+        self,
+        engine: Engine,
+        *,
+        max_rows: int,
+        most: int | None = None,
+        turn: Lock | None = None,
+        watch: Callable[[int], None] | None = None,
     ):
-        self._batch, self._max_rows = Batch(engine), max_rows
+        self._batch, self._max_rows = Batch(engine, most), max_rows
         self._turn, self._watch = turn or Lock(), watch
         self._waiting: list[Job] = []
         self._lock = Lock()

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from slhf.judges.chat_server import LOOPBACK
-from slhf.serving.chat_request import RequestError
+from slhf.serving.page_files import is_page
+from slhf.serving.request_fields import RequestError
 
 _BODY_SECONDS = 30.0
 
@@ -92,7 +93,7 @@ async def json_body(receive: Any, headers: dict[bytes, bytes], most: int) -> Any
     except TimeoutError:
         raise RequestError(f"the body did not arrive within {_BODY_SECONDS:.0f} s", status=408) from None
     try:
-        found = json.loads(content, parse_constant=_no_number)
+        found = json.loads(content.decode(), parse_constant=_no_number)
         json.dumps(found, ensure_ascii=False).encode()  # half a character can be written in JSON, and is no text
         return found
     except (ValueError, RecursionError) as error:
@@ -118,7 +119,7 @@ class Guard:
         refuse: sends a refusal.
     """
 
-    OPEN = ("/health",)
+    OPEN = ("/health", "/openapi.json")
 
     def __init__(self, app: Any, key: str | None, refuse: Any):
         self._app, self._refuse = app, refuse
@@ -127,8 +128,11 @@ class Guard:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let a connection in, or refuse it."""
         if scope["type"] == "http" and scope["path"] not in self.OPEN:
-            headers = dict(scope["headers"])
-            error = self._hosted(headers) if self._key is None else self._keyed(headers)
+            headers, error = dict(scope["headers"]), None
+            if self._key is None:
+                error = self._hosted(headers)
+            elif not is_page(scope["path"]):  # the page asks for the key
+                error = self._keyed(headers)
             if error is not None:
                 await self._refuse(error, scope, receive, send)
                 return

@@ -11,14 +11,18 @@ from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.chain import Turn
 from slhf.policies.decoding import Sampling, row_noise
 from slhf.policies.load import RoleSettings
+from slhf.policies.roles import as_text
 from slhf.policies.rollouts import make_answers
 from slhf.serving.asking import Asked
-from slhf.serving.batch import Decoded, Job
 from slhf.serving.decoder import Decoder
+from slhf.serving.jobs import Decoded, Job
 from slhf.serving.players import Memory, Spoken, Tell
 from slhf.serving.steps import Step, TokenChoice, TokenEvent
 from slhf.serving.words import Words
 from slhf.types import Answer
+
+_SHORT = 2000
+"""Characters of a conversation that are rendered and tokenised sooner than a thread is found for them."""
 
 
 class TooLongError(InputError):
@@ -37,8 +41,6 @@ class LocalPlayer:
         max_batch: answers decoded at once.
         watch: told how many answers are decoded together, before every token.
     """
-
-    at_once = None
 
     def __init__(
         self,
@@ -60,12 +62,19 @@ class LocalPlayer:
             if policy.shared and self._decoders:
                 self._decoders[role] = next(iter(self._decoders.values()))
             else:
-                self._decoders[role] = Decoder(policy.engine(role), max_rows=max_batch, turn=computing, watch=watch)
+                self._decoders[role] = Decoder(
+                    policy.engine(role), max_rows=max_batch, most=policy.max_length, turn=computing, watch=watch
+                )
 
     @property
     def waiting(self) -> int:
         """Answers that wait to be decoded."""
         return sum(decoder.waiting for decoder in set(self._decoders.values()))
+
+    @property
+    def bounded(self) -> bool:
+        """True if the model says how long a text it holds."""
+        return self.policy.max_length is not None
 
     def token_text(self, token: int) -> str:
         """Return one token as text."""
@@ -82,8 +91,13 @@ class LocalPlayer:
             top_p=asked.top_p,
         )
 
-    def context(self, turn: Turn, asked: Asked) -> list[int]:
+    def context(self, turn: Turn, asked: Asked, start: list[int] | None = None) -> list[int]:
         """Return the tokens a turn's answer continues.
+
+        Args:
+            turn: what is wanted.
+            asked: how the answer is sampled.
+            start: what the Leader's answer continues, where that is known.
 
         Raises:
             InputError: the template refuses the conversation, it has no tokens, or it does not fit the model.
@@ -92,7 +106,7 @@ class LocalPlayer:
 
         try:
             with self._tokenizing:
-                context = turn.context(self.policy.roles)
+                context = turn.context(self.policy.roles, start)
         except TemplateError as error:
             raise InputError(f"the model's chat template refuses the conversation: {error}") from error
         if not context:
@@ -105,9 +119,21 @@ class LocalPlayer:
             )
         return context
 
+    async def _context(self, turn: Turn, asked: Asked, start: list[int] | None) -> list[int]:
+        answer = "" if turn.answer is None else turn.answer.text
+        if len(as_text(turn.prompt)) + len(answer) <= _SHORT:
+            return self.context(turn, asked, start)
+        return await asyncio.to_thread(self.context, turn, asked, start)
+
+    async def absent(self) -> str | None:
+        """Return None: a model of this process is always there."""
+        return None
+
     async def speak(self, turn: Turn, asked: Asked, memory: Memory, more: bool, tell: Tell | None) -> Spoken:
         """Answer a turn; see ``Player``."""
-        context = await asyncio.to_thread(self.context, turn, asked)
+        context = await self._context(turn, asked, memory.starts.get(self))
+        if turn.answer is None:
+            memory.starts[self] = context
         sampling = self.sampling(asked)
         words = Words(self.policy.tokenizer, asked.stop_texts) if tell is not None or asked.stop_texts else None
         decoder = self._decoders[turn.role]
@@ -116,14 +142,14 @@ class LocalPlayer:
             row_noise((asked.seed, turn.step, asked.sample), sampling.max_new_tokens),
             sampling,
             asked.top_logprobs,
-            memory.get(decoder),
+            memory.held.get(decoder),
             more,
             None if words is None else self._listener(words, turn.step, tell),
         )
         decoder.submit([job])
         decoded = await asyncio.wrap_future(job.done)
         if decoded.held is not None:
-            memory[decoder] = decoded.held
+            memory.held[decoder] = decoded.held
         return self._spoken(turn, decoded, words, tell, len(context))
 
     def _spoken(self, turn: Turn, decoded: Decoded, words: Words | None, tell: Tell | None, width: int) -> Spoken:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from slhf.policies.chain import Turn
 from slhf.serving.asking import Asked
-from slhf.serving.batch import Held
+from slhf.serving.jobs import Held
 from slhf.serving.steps import Step, TokenEvent
 from slhf.types import Answer
 
 Tell = Callable[[TokenEvent], None]
 """Told what is said as it is said, on the event loop."""
 
-Memory = dict[Any, Held]
-"""Keys and values one chain leaves for its next step."""
+TokenText = Callable[[int], str]
+"""Returns one token as text."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the steps of one chain leave for one another.
+
+    Attributes:
+        held: keys and values, by decoder.
+        starts: tokens that the Leader's answer continues, by player.
+    """
+
+    held: dict[Any, Held] = field(default_factory=dict)
+    starts: dict[Any, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,8 +51,22 @@ class Player(Protocol):
     """Answers a turn as one role or the other."""
 
     @property
-    def at_once(self) -> int | None:
-        """Turns to ask for at once; None sets no limit."""
+    def waiting(self) -> int:
+        """Turns that wait for their place."""
+        ...
+
+    @property
+    def bounded(self) -> bool:
+        """True if something on its side limits how long a text may get."""
+        ...
+
+    @property
+    def token_text(self) -> TokenText | None:
+        """Returns one of its tokens as text; None if it tells neither tokens nor log-probabilities."""
+        ...
+
+    async def absent(self) -> str | None:
+        """Return why nobody would answer now; None if somebody would."""
         ...
 
     async def speak(self, turn: Turn, asked: Asked, memory: Memory, more: bool, tell: Tell | None) -> Spoken:

@@ -100,13 +100,32 @@ class Refiner:
         self.leader = player(model, *(ROLES if follower is None else ROLES[:1]))
         self.follower = self.leader if follower is None else player(follower, ROLES[1])
         self._desk = None if judge is None else Desk(as_judge(judge))
-        limits = [one.at_once for one in (self.leader, self.follower) if one.at_once is not None]
-        self._at_once = min(limits, default=None)
 
     @property
     def judged(self) -> bool:
         """True if there is a judge."""
         return self._desk is not None
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """Leader and Follower; one where they are the same."""
+        return (self.leader,) if self.follower is self.leader else (self.leader, self.follower)
+
+    @property
+    def tells_tokens(self) -> bool:
+        """True if every model tells its tokens, and so their log-probabilities."""
+        return all(player.token_text is not None for player in self.players)
+
+    def token_text(self, step: int, token: int) -> str:
+        """Return one token of a step's answer as text.
+
+        Raises:
+            InputError: whose answer it is tells no tokens.
+        """
+        player = self.follower if step else self.leader
+        if player.token_text is None:
+            raise InputError("a model behind a server tells no tokens")
+        return player.token_text(token)
 
     def refine(self, messages: Any, *, steps: int = 3, answer: Any = None, stop: Any = (), **sampling: Any) -> Any:
         """Answer one conversation, or several at once, and improve the answers.
@@ -136,13 +155,7 @@ class Refiner:
         if is_one_prompt(messages):
             return await self.run(self.plan(messages, steps=steps, answer=answer, stop=stop, **sampling))
         plans = self._plans(messages, steps, answer, stop, sampling)
-        gate = asyncio.Semaphore(self._at_once or len(plans))
-
-        async def run(plan: Plan) -> Refinement:
-            async with gate:
-                return await self.run(plan)
-
-        return await together(run(plan) for plan in plans)
+        return await together(self.run(plan) for plan in plans)
 
     def stream(
         self, messages: Any, *, steps: int = 3, answer: str | None = None, stop: Any = (), **sampling: Any
@@ -230,7 +243,7 @@ class Refiner:
         steps = [] if given is None else [Step(0, given.text, "given")]
         best = None if self._desk is None else 0
         stopped, prompt_tokens = None, 0
-        memory: Memory = {}
+        memory = Memory()
         loop = turns(plan.prompt, plan.steps, given)
         turn = next(loop, None)
         while turn is not None:
@@ -246,12 +259,14 @@ class Refiner:
             turn = next_turn(loop, spoken.answer)
         return Refinement(tuple(steps), stopped or "steps", best, prompt_tokens)
 
+    def _player(self, turn: Turn) -> Player:
+        return self.leader if turn.role == "leader" else self.follower
+
     async def _spoken(self, turn: Turn, plan: Plan, memory: Memory, tell: Callable[[Event], None] | None) -> Spoken:
-        player = self.leader if turn.role == "leader" else self.follower
         if turn.answer is not None and turn.step == 1 and self.leader is not self.follower:
             # another model's tokens mean nothing here
             turn = replace(turn, answer=Answer([], turn.answer.text, turn.answer.ended))
-        return await player.speak(turn, plan.asked, memory, turn.step < plan.steps, tell)
+        return await self._player(turn).speak(turn, plan.asked, memory, turn.step < plan.steps, tell)
 
     async def _judged(
         self, prompt: Prompt, before: Sequence[Step], step: Step, best: int | None

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from slhf.errors import InputError
 from slhf.judges.chat_budget import Budget, Spent
 from slhf.judges.chat_client import ChatClient
+from slhf.judges.chat_failure import UnansweredError
+from slhf.judges.chat_outage import Outage
+from slhf.judges.chat_reply import Reply
 from slhf.judges.chat_server import Server
 from slhf.policies.chain import Turn
 from slhf.policies.roles import INSTRUCTION, as_messages
 from slhf.serving.asking import Asked
 from slhf.serving.players import Memory, Spoken, Tell
 from slhf.serving.steps import Step, TokenEvent
+from slhf.serving.words import Trimmed
 from slhf.types import Answer
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
+_FRESH = 5.0  # seconds for which it is believed that a server is there, or is not
+_PROBE = 3.0  # seconds a server has to say that it is there
 
 
 @dataclass(frozen=True)
@@ -55,25 +65,56 @@ class Remote:
 class RemotePlayer:
     """Answers turns by asking a server, which sees the conversation, the answer and the instruction as turns.
 
-    Its words arrive in one piece, without log-probabilities. Whether a seed fixes its answers is up to it.
+    Its words come without log-probabilities. Whether a seed fixes its answers is up to it.
 
     Args:
         remote: who is asked.
     """
 
+    bounded = True  # by its server
+    token_text = None
+
     def __init__(self, remote: Remote):
         self.remote = remote
+        self.waiting = 0
         self._spent = Spent()
-
-    @property
-    def at_once(self) -> int:
-        """Turns to ask for at once."""
-        return self.remote.server.concurrency
+        self._outage = Outage(remote.server.address(), remote.server.patience)
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._trouble: str | None = None
+        self._heard = float("-inf")  # when it was last known whether it is there, by the monotonic clock
 
     @property
     def spent(self) -> Spent:
         """What has been asked and spent so far."""
         return replace(self._spent)
+
+    async def absent(self) -> str | None:
+        """Return why its server would not answer now, as known for a few seconds; see ``Player``."""
+        if time.monotonic() - self._heard > _FRESH:
+            self._heard = time.monotonic()
+            try:
+                await self.models()
+            except UnansweredError as error:
+                self._note(error.reason)
+            else:
+                self._note(None)
+        return self._trouble
+
+    async def models(self) -> list[str]:
+        """Return the names of the models its server lists, none where it keeps no list; asked once.
+
+        Raises:
+            UnansweredError: it is not there, or refuses the key.
+        """
+        server = replace(self.remote.server, timeout=min(_PROBE, self.remote.server.timeout))
+        async with ChatClient(server, self.remote.budget, self._spent, self._outage) as client:
+            return await client.models()
+
+    def _note(self, trouble: str | None) -> None:
+        self._trouble, self._heard = trouble, time.monotonic()
+
+    def _client(self) -> ChatClient:
+        return ChatClient(self.remote.server, self.remote.budget, self._spent, self._outage)
 
     async def speak(self, turn: Turn, asked: Asked, memory: Memory, more: bool, tell: Tell | None) -> Spoken:
         """Answer a turn; see ``Player``.
@@ -81,17 +122,46 @@ class RemotePlayer:
         Raises:
             InputError: log-probabilities are asked for.
             BudgetError: the budget is spent.
-            IncompleteError: the server refuses, fails or stays away.
+            IncompleteError: the server refuses, fails or stays away, or breaks off its answer.
         """
         if asked.top_logprobs is not None:
             raise InputError("log-probabilities are not to be had from a model behind a server; leave top_logprobs out")
-        async with ChatClient(self.remote.server, self.remote.budget, self._spent) as client:
-            reply = await client.complete(self.request(turn, asked))
-        text = reply.text.strip()
-        if tell is not None and text:
-            tell(TokenEvent(turn.step, text))
-        step = Step(turn.step, text, "length" if reply.cut else "stop", reply.completion_tokens or 0)
-        return Spoken(Answer([], text, not reply.cut), step, reply.prompt_tokens or 0)
+        words = Trimmed(asked.stop_texts)  # a server may not know stop texts
+
+        def say(text: str) -> None:
+            if tell is not None and text:
+                tell(TokenEvent(turn.step, text))
+
+        request = self.request(turn, asked)
+        async with self._place(), self._client() as client:
+            try:
+                if tell is None:
+                    reply = await client.complete(request)
+                    words.push(reply.text)
+                else:
+                    reply = await client.stream(request, lambda piece: say(words.push(piece)))
+            except UnansweredError as error:
+                if error.away:
+                    self._note(error.reason)
+                raise
+        self._note(None)
+        say(words.finish())
+        return _spoken(turn.step, words, reply)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait until fewer requests are under way than the server takes at once."""
+        loop = asyncio.get_running_loop()  # a semaphore belongs to one
+        places = self._places.setdefault(loop, asyncio.Semaphore(self.remote.server.concurrency))
+        self.waiting += 1
+        try:
+            await places.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            yield
+        finally:
+            places.release()
 
     def request(self, turn: Turn, asked: Asked) -> dict[str, Any]:
         """Return the body of a turn's request, without the model's name."""
@@ -110,3 +180,9 @@ class RemotePlayer:
         if asked.stop_texts:
             body["stop"] = list(asked.stop_texts)
         return body | dict(self.remote.extra)
+
+
+def _spoken(step: int, words: Trimmed, reply: Reply) -> Spoken:
+    cut = reply.cut and not words.stopped
+    said = Step(step, words.text, "length" if cut else "stop", reply.completion_tokens or 0)
+    return Spoken(Answer([], words.text, not cut), said, reply.prompt_tokens or 0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from slhf.errors import InputError
 from slhf.judges.chat_server import LOOPBACK
+from slhf.serving.heads import patient
 from slhf.serving.measures import write
 
 KEY = "SLHF_API_KEY"
@@ -46,7 +49,21 @@ def listening(host: str, port: int) -> socket.socket:
         raise InputError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
 
 
-def serve(app: Any, listener: socket.socket, *, name: str, drain: float) -> None:
+def configured(app: Any, drain: float) -> Any:
+    """Return how uvicorn is to serve an application; see :func:`serve`."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        http=cast("Any", patient),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(drain)),
+    )
+
+
+def serve(app: Any, listener: socket.socket, *, name: str, drain: float, picks: Path) -> None:
     """Serve until SIGTERM or Ctrl-C; then accept nobody, and give those inside time to be answered.
 
     Args:
@@ -54,17 +71,20 @@ def serve(app: Any, listener: socket.socket, *, name: str, drain: float) -> None
         listener: where.
         name: of the model, for the log.
         drain: seconds those inside have; whoever is not done then is cut off.
+        picks: file that keeps what people pick, for the log.
     """
     import uvicorn
 
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=max(1, round(drain))
-    )
+    config = configured(app, drain)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    write({"event": "listening", "model": name, "url": f"http://{shown}:{port}/v1"})
+    write({"event": "listening", "model": name, "url": f"http://{shown}:{port}/v1", "picks": str(picks.resolve())})
     # uvicorn repeats the signal once all is done; that it came is no failure
     with suppress(ValueError):  # handlers belong to the main thread; elsewhere there is none to change
         signal.signal(signal.SIGTERM, lambda *_: None)
+    # a model and its libraries are a million objects that stay: looking through them again and again for garbage
+    # would hold up everybody each time
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[listener])
     write({"event": "stopped", "model": name})

@@ -46,6 +46,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Tasted:
+    """How the last answer was chosen for one user.
+
+    Attributes:
+        session: whose picks told the taste.
+        annotators: each one's name, and how likely the user is like it.
+        candidates: the different answers sampled, among which was chosen; empty ones only where all are.
+        kept: the place of the one that was kept.
+        compare: places of the two whose comparison would tell most about the user; None where there is one alone.
+        aside: tokens sampled, in all steps, for answers that were not kept.
+    """
+
+    session: str
+    annotators: tuple[tuple[str, float], ...]
+    candidates: tuple[str, ...]
+    kept: int
+    compare: tuple[int, int] | None
+    aside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Refinement:
     """A whole chain.
 
@@ -54,12 +75,14 @@ class Refinement:
         stopped: why there are no more of them: ``steps``, or what the stop said.
         best: number of the best answer by the judge; None without judge.
         prompt_tokens: tokens of the conversation as the Leader saw it; 0 where they were not counted here.
+        taste: how the answers were chosen for one user; None where they were not.
     """
 
     steps: tuple[Step, ...]
     stopped: str
     best: int | None = None
     prompt_tokens: int = 0
+    taste: Tasted | None = None
 
     @property
     def text(self) -> str:
@@ -68,8 +91,8 @@ class Refinement:
 
     @property
     def count(self) -> int:
-        """Tokens sampled in all steps together."""
-        return sum(step.count for step in self.steps)
+        """Tokens sampled in all steps together, those of answers that were not kept too."""
+        return sum(step.count for step in self.steps) + (0 if self.taste is None else self.taste.aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Tokens become readable text as they come: whole characters, stop texts, no blanks at either end."""
+"""Tokens or pieces become readable text as they come: whole characters, stop texts, no blanks at either end."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from typing import Any
 _HALF = "\ufffd"
 
 
-class Words:
-    """Turns the tokens of one answer into pieces of text that never have to be taken back.
+class Trimmed:
+    """Turns the text of one answer, as it comes, into pieces that never have to be taken back.
 
     The pieces joined are the answer without blanks at either end, cut before the first stop text. A piece is held
-    back while it is half a character, a blank that may be the answer's last, or what may turn out to be a stop text.
+    back while it is a blank that may be the answer's last, or what may turn out to be a stop text.
 
     Args:
-        tokenizer: decodes.
         stops: texts that end the answer.
     """
 
-    def __init__(self, tokenizer: Any, stops: Sequence[str] = ()):
-        self._tokenizer, self._stops = tokenizer, tuple(stops)
-        self._tokens: list[int] = []
-        self._start = self._read = 0  # what is decoded again beside a new token, and what has been read
+    def __init__(self, stops: Sequence[str] = ()):
+        self._stops = tuple(stops)
         self._held = ""
         self._said: list[str] = []
         self.stopped = False
@@ -31,6 +28,57 @@ class Words:
     def text(self) -> str:
         """Everything said so far."""
         return "".join(self._said)
+
+    def push(self, piece: str) -> str:
+        """Take what comes next; return the text that is certain now."""
+        if self.stopped:
+            return ""
+        text, self.stopped = _cut(self._held + piece, self._stops)
+        if self.stopped:
+            self._held = ""
+            return self._kept(text.rstrip())
+        certain = len(text) - _overlap(text, self._stops)
+        certain = len(text[:certain].rstrip())
+        self._held = text[certain:]
+        return self._kept(text[:certain])
+
+    def finish(self) -> str:
+        """Return what was held back and belongs to the answer after all."""
+        rest, self._held = self._held, ""
+        return self._kept(rest.rstrip())
+
+    def _kept(self, piece: str) -> str:
+        if not self._said:
+            piece = piece.lstrip()
+        if piece:
+            self._said.append(piece)
+        return piece
+
+
+class Words:
+    """Turns the tokens of one answer into pieces of text that never have to be taken back; see :class:`Trimmed`.
+
+    A piece is held back while it is half a character, too.
+
+    Args:
+        tokenizer: decodes.
+        stops: texts that end the answer.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str] = ()):
+        self._tokenizer, self._trimmed = tokenizer, Trimmed(stops)
+        self._tokens: list[int] = []
+        self._start = self._read = 0  # what is decoded again beside a new token, and what has been read
+
+    @property
+    def text(self) -> str:
+        """Everything said so far."""
+        return self._trimmed.text
+
+    @property
+    def stopped(self) -> bool:
+        """True once a stop text has come."""
+        return self._trimmed.stopped
 
     def push(self, token: int) -> str:
         """Take one token, not an end token; return the text that is certain now."""
@@ -43,36 +91,18 @@ class Words:
         if after.endswith(_HALF) or len(after) <= len(before):
             return ""
         self._start, self._read = self._read, len(self._tokens)
-        return self._told(self._held + after[len(before) :])
+        return self._trimmed.push(after[len(before) :])
 
     def finish(self) -> str:
         """Return what was held back and belongs to the answer after all."""
         if self.stopped:
             return ""
         before = self._decoded(self._tokens[self._start : self._read])
-        rest = self._held + self._decoded(self._tokens[self._start :])[len(before) :]
-        self._held = ""
-        return self._kept(_cut(rest, self._stops)[0].rstrip())
+        piece = self._trimmed.push(self._decoded(self._tokens[self._start :])[len(before) :])
+        return piece + self._trimmed.finish()
 
     def _decoded(self, tokens: list[int]) -> str:
         return self._tokenizer.decode(tokens, skip_special_tokens=True)
-
-    def _told(self, text: str) -> str:
-        text, self.stopped = _cut(text, self._stops)
-        if self.stopped:
-            self._held = ""
-            return self._kept(text.rstrip())
-        certain = len(text) - _overlap(text, self._stops)
-        certain = len(text[:certain].rstrip())
-        self._held = text[certain:]
-        return self._kept(text[:certain])
-
-    def _kept(self, piece: str) -> str:
-        if not self._said:
-            piece = piece.lstrip()
-        if piece:
-            self._said.append(piece)
-        return piece
 
 
 def _cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
