@@ -94,6 +94,7 @@ def test_the_recipe_shown_is_a_recipe(tmp_path: Path) -> None:
         "reward train",
         "annotate",
         "align",
+        "merge",
         "data show",
         "picks export",
         "picks stats",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 import yaml
+from peft import LoraConfig, get_peft_model
 
 from slhf.cli import main
 from slhf.data import load_pairs, load_prompts
 from slhf.judges import named_judge
+from slhf.policies import load_model, load_tokenizer
 from slhf.types import Comparison
 
 
@@ -190,3 +193,23 @@ def test_align_refuses_before_anything_starts(slhf, tmp_path, monkeypatch, argum
     assert code == 2
     assert message in " ".join(err.split())
     assert not (tmp_path / "run" / "stages").exists()
+
+
+@pytest.mark.parametrize("more", [("--output", "run"), ("--dry-run",)])
+def test_align_wants_whole_weights_and_merge_makes_them(slhf, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    adapted = get_peft_model(load_model("toy"), LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    adapted.save_pretrained("adapted")
+    load_tokenizer("toy").save_pretrained("adapted")
+    code, _, err = slhf("align", "toy-ssapo", "model=adapted", *more)
+    assert code == 2
+    assert "model: adapted is an adapter on another model" in err
+    assert "slhf merge --model adapted --output merged" in err
+    assert not (tmp_path / "run" / "stages").exists()
+    code, out, _ = slhf("merge", "--model", "adapted", "--output", "merged", "--json")
+    assert (code, json.loads(out)) == (0, {"model": "merged", "adapter": "default"})
+    assert slhf("align", "toy-ssapo", "model=merged", "--dry-run")[0] == 0
+    code, _, err = slhf("merge", "--model", "merged", "--output", "again")
+    assert code == 2
+    assert "carries no adapter" in err

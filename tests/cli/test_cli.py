@@ -29,6 +29,7 @@ COMMANDS = (
     "reward train",
     "annotate",
     "align",
+    "merge",
     "data show",
     "picks export",
     "picks stats",

@@ -19,6 +19,7 @@ from slhf.cli.data import data
 from slhf.cli.doctor import doctor
 from slhf.cli.ifeval import ifeval
 from slhf.cli.judge import judge
+from slhf.cli.merge import merge
 from slhf.cli.mtbench import mtbench
 from slhf.cli.picks import picks
 from slhf.cli.quickstart import quickstart
@@ -61,6 +62,7 @@ for command in (
     reward,
     annotate,
     align,
+    merge,
     data,
     picks,
     alpacaeval,

@@ -4,6 +4,7 @@ from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.chain import Turn, chain, turns
 from slhf.policies.decoding import Sampling
 from slhf.policies.load import RoleSettings, load_model, load_policy, load_tokenizer
+from slhf.policies.merge import merge
 from slhf.policies.roles import ChatRoles, PlainRoles, make_roles
 from slhf.policies.rollouts import PromptRow, Roller
 
@@ -22,5 +23,6 @@ __all__ = [
     "load_policy",
     "load_tokenizer",
     "make_roles",
+    "merge",
     "turns",
 ]

@@ -182,7 +182,10 @@ def add_adapters(model: Any, config: LoraConfig | None, *, per_role: bool) -> tu
     """
     if isinstance(model, PeftModel):
         if config is not None:
-            raise InputError("the model already carries an adapter; merge it first, or leave peft_config out")
+            raise InputError(
+                "the model already carries an adapter; merge it first (slhf merge), or go on with it: leave "
+                "peft_config out, in a recipe lora: null"
+            )
         own = all(role in model.peft_config for role in ROLES)
         if per_role and not own:
             raise InputError(

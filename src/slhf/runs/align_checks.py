@@ -65,6 +65,21 @@ def build_loss(values: Mapping[str, Any], where: str) -> Any:
     return pair_loss(settings.pop("name"), where, **settings)
 
 
+def check_whole(recipe: Any) -> None:
+    """Refuse a model that is an adapter: alignment puts its own on, and compares with the model it starts from.
+
+    Raises:
+        InputError: it is one; or there is no such model.
+    """
+    from slhf.policies.load import stands_on
+
+    if stands_on(recipe.model) != str(recipe.model):
+        raise InputError(
+            f"{recipe.source}: model: {recipe.model} is an adapter on another model; make it part of the weights "
+            f"first: slhf merge --model {recipe.model} --output merged"
+        )
+
+
 def checked_ranges(recipe: Any, start: str) -> None:
     """Refuse settings that are out of range or do not go together.
 

@@ -11,6 +11,7 @@ from typing import Any
 from slhf.data import UnreachableError
 from slhf.errors import InputError, NotTrainedError
 from slhf.policies.load import load_tokenizer
+from slhf.runs.align_checks import check_whole
 from slhf.runs.align_data import AlignData, build_align_data, fresh_prompts, random_pairs, seed_count
 from slhf.runs.align_recipe import AlignRecipe
 from slhf.runs.align_run import check_judges
@@ -56,6 +57,7 @@ def align_dry_run(recipe: AlignRecipe) -> DryRun:
     data = _data(recipe, report)
     tokenizer = tokenizer_of(recipe, report)
     config = small_config(recipe, report)
+    check_whole(recipe)
     seeds = _STAND_IN if data is None else data.labelled[:PAIRS]
     with tempfile.TemporaryDirectory(prefix="slhf-dry-run-") as folder:
         for seeding in (True, False):

@@ -13,7 +13,7 @@ from slhf.errors import InputError
 from slhf.evaluation import Store
 from slhf.evaluation.store import Watch, unwatched
 from slhf.judges import judge_from
-from slhf.runs.align_checks import IMPLICIT
+from slhf.runs.align_checks import IMPLICIT, check_whole
 from slhf.runs.align_data import (
     AlignData,
     Row,
@@ -123,6 +123,7 @@ def align(
 def _checked(recipe: AlignRecipe, models: Models, folder: Path) -> tuple[AlignData, int]:
     """Return what the run reads and how many seed pairs it takes, everything checked."""
     check_judges(recipe)
+    check_whole(recipe)
     data = build_align_data(recipe)
     count = seed_count(recipe.seed, len(data.labelled), recipe.source)
     if recipe.seed.choose == "random":  # the other choice needs the model first

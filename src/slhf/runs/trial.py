@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slhf.errors import InputError, suggestion
-from slhf.policies.load import load_tokenizer, resolve
+from slhf.policies.load import load_tokenizer, resolve, stands_on
 from slhf.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def small_config(recipe: Recipe | RewardRecipe | AlignRecipe, report: DryRun) ->
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(resolve(recipe.model))
+        config = AutoConfig.from_pretrained(resolve(stands_on(recipe.model)))
         report.checked.append(f"architecture of {recipe.model}")
     except (OSError, ValueError) as error:  # InputError is one
         if recipe.model_config is None or not _is_hub_name(recipe.model):
