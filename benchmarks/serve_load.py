@@ -37,13 +37,13 @@ RESULTS = ROOT / "benchmarks" / "results"
 def main(arguments: list[str]) -> Path:
     """Measure, and return the path of the results."""
     asked = parse(arguments)
-    os.sched_setaffinity(0, {asked.client_core})
     results: dict[str, Any] = {
         "name": asked.name,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine() | {"versions": versions(), "load": os.getloadavg()[0]},
-        "settings": {key: str(value) for key, value in vars(asked).items()},
+        "settings": {key: str(value) for key, value in vars(asked).items() if not isinstance(value, Path)},
     }
+    os.sched_setaffinity(0, {asked.client_core})  # after the machine was asked how many it has
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         results["load"] = under_load(folder, asked)

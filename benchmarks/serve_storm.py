@@ -132,11 +132,11 @@ def verdict(found: Storm, references: Sequence[Reply]) -> dict[str, Any]:
 def flatness(memory: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Return the slope of memory after the first quarter, MiB a minute with its 95 % interval, and quarters' means.
 
-    The interval is from the means of twelve blocks: single seconds are no independent observations.
+    The interval is from the means of twelve blocks, fewer in a short run: seconds are no independent observations.
     """
     seen = np.array(memory)
     late = seen[len(seen) // 4 :]
-    blocks = np.array([block.mean(axis=0) for block in np.array_split(late, 12)])
+    blocks = np.array([block.mean(axis=0) for block in np.array_split(late, min(12, len(late)))])
     fit: Any = stats.linregress(blocks[:, 0], blocks[:, 1])
     wide = float(stats.t.ppf(0.975, len(blocks) - 2) * fit.stderr * 60)
     quarters = [float(part[:, 1].mean()) for part in np.array_split(seen, 4)]

@@ -76,8 +76,8 @@ def test_sigterm_lets_requests_under_way_finish() -> None:
     with pytest.raises(ConnectionRefusedError), asked(port, {"model": "toy"}):
         pass
     logged = [json.loads(line) for line in lines if line.startswith("{")]
-    assert [line["event"] for line in logged] == ["request", "stopped"]
-    assert logged[0]["status"] == 200
+    assert [line["event"] for line in logged] == ["plain_model", "request", "stopped"]  # nobody trained toy to refine
+    assert logged[1]["status"] == 200
     assert "very-secret" not in "".join(lines)
     assert PROMPT not in "".join(lines)
 

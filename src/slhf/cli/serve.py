@@ -113,7 +113,7 @@ def serve(
         )
         app = make_app(refiner, settings, measures, key, kept, panel)
         to_stderr()
-        run(app, listener, name=settings.name, drain=settings.drain, picks=kept.path)
+        run(app, listener, name=settings.name, drain=settings.drain, picks=kept.path, models=(leader, improver))
 
 
 def _judges(judge: str | None, annotators: str | None) -> tuple[Judge | None, Panel | None]:

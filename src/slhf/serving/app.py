@@ -92,7 +92,8 @@ def make_app(
         refiner: answers.
         settings: how.
         measures: where requests are counted.
-        key: that every request but ``/health`` must bring; None asks for none, and answers to localhost alone.
+        key: that requests must bring, but for ``/health``, ``/openapi.json`` and the page; None asks for none, and
+            answers to localhost alone.
         picks: where what people pick is kept.
         panel: whose annotators users are like; None chooses for nobody.
 

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,8 @@ from slhf.errors import InputError
 from slhf.judges.chat_server import LOOPBACK
 from slhf.serving.heads import patient
 from slhf.serving.measures import write
+from slhf.serving.plain_models import plain_notes
+from slhf.serving.remote_player import Remote
 
 KEY = "SLHF_API_KEY"
 """Environment variable of the key that requests must bring."""
@@ -63,7 +66,15 @@ def configured(app: Any, drain: float) -> Any:
     )
 
 
-def serve(app: Any, listener: socket.socket, *, name: str, drain: float, picks: Path) -> None:
+def serve(
+    app: Any,
+    listener: socket.socket,
+    *,
+    name: str,
+    drain: float,
+    picks: Path,
+    models: Sequence[str | Remote | None] = (),
+) -> None:
     """Serve until SIGTERM or Ctrl-C; then accept nobody, and give those inside time to be answered.
 
     Args:
@@ -72,6 +83,7 @@ def serve(app: Any, listener: socket.socket, *, name: str, drain: float, picks: 
         name: of the model, for the log.
         drain: seconds those inside have; whoever is not done then is cut off.
         picks: file that keeps what people pick, for the log.
+        models: names of those behind it; the log says which were not trained to refine.
     """
     import uvicorn
 
@@ -79,6 +91,8 @@ def serve(app: Any, listener: socket.socket, *, name: str, drain: float, picks: 
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     write({"event": "listening", "model": name, "url": f"http://{shown}:{port}/v1", "picks": str(picks.resolve())})
+    for note in plain_notes(*models):
+        write(note)
     # uvicorn repeats the signal once all is done; that it came is no failure
     with suppress(ValueError):  # handlers belong to the main thread; elsewhere there is none to change
         signal.signal(signal.SIGTERM, lambda *_: None)
