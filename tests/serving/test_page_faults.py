@@ -128,3 +128,26 @@ def test_taste_is_shown_and_asks(browser: Any, url: str) -> None:
         visit.answers(2)
         assert visit.sent[-1][1]["refine"]["taste"] != session
         visit.wrong = [one for one in visit.wrong if "400" not in one]
+
+
+def test_a_slow_start_takes_no_key_and_no_prompt_away(browser: Any, url: str) -> None:
+    """Sent before the page knows the server's name; then reading, when the page is let in at last."""
+    held: list[Any] = []
+    with Visit(browser, url) as visit:
+        for path in ("**/page/settings.json", "**/v1/models"):
+            visit.page.route(path, lambda route: held.append(route))
+        visit.page.goto(url)
+        visit.ask("How much is it?")
+        expect(visit.page.locator("#answers .text")).to_have_count(0)
+        assert not visit.sent
+        held.pop(0).continue_()
+        visit.answers(1)
+        assert visit.sent[-1][1]["model"].endswith(":leader")
+        assert len(visit.sent[-1][1]["model"]) > len(":leader")
+        visit.page.wait_for_timeout(50)
+        held.pop(0).continue_()
+        visit.page.wait_for_timeout(100)
+        expect(visit.page.locator("#prompt")).not_to_be_focused()
+        visit.page.keyboard.press("i")
+        visit.answers(2)
+        assert not held

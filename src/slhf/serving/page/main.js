@@ -88,6 +88,10 @@ function ask(event) {
   event.preventDefault();
   const prompt = at("prompt").value;
   if (!prompt.trim() || round?.writing) return;
+  if (!server.name) {
+    known.then((said) => said && at("ask").requestSubmit()); // the server has not said yet who it is
+    return;
+  }
   settle();
   round = { prompt, cards: [], picked: null, writing: null, work: null, untasted: false };
   at("question").textContent = prompt;
@@ -221,13 +225,26 @@ onKeys({
 });
 keysFrom(atTheDoor);
 
+/** Learn who the server is; returns whether it said so. */
+async function learn() {
+  try {
+    server = await settings();
+    at("model").textContent = server.name;
+    document.title = `${server.name} · refine`;
+    refresh();
+    return true;
+  } catch (error) {
+    complain(error.message);
+    return false;
+  }
+}
+
+const known = learn();
 try {
-  server = await settings();
-  at("model").textContent = server.name;
-  document.title = `${server.name} · refine`;
-  refresh();
-  await comeIn();
-  at("prompt").focus();
+  if (await known) {
+    await comeIn();
+    if (!round) at("prompt").focus(); // whoever was quicker is reading by now
+  }
 } catch (error) {
   complain(error.message);
 }
