@@ -63,7 +63,7 @@ def chat(
     max_new_tokens
         An answer is cut after so many tokens; the model's own number if not given.
     device
-        Where the model computes, "cuda" say; the CPU if not given.
+        Where the model computes, "cuda" say; a GPU where there is one, if not given.
     dtype
         Type of the weights.
     """

@@ -80,7 +80,7 @@ def serve(
     drain
         Seconds that requests under way have after SIGTERM.
     device
-        Where the model computes, "cuda" say; the CPU if not given.
+        Where the model computes, "cuda" say; a GPU where there is one, if not given.
     dtype
         Type of the weights.
     picks

@@ -71,7 +71,7 @@ class Refiner:
         judge: a judge or any callable ``(prompts, first, second) → P(first ≻ second)``.
         max_batch: answers a model of this process decodes at once.
         dtype: type of the weights of models named here.
-        device: where these are put; where they are loaded if None.
+        device: where these compute; a GPU where there is one if None.
         watch: told how many answers are decoded together, before every token.
 
     Raises:
@@ -92,9 +92,7 @@ class Refiner:
         def player(of: Model, *roles: str) -> Player:
             if isinstance(of, Remote):
                 return RemotePlayer(of)
-            policy = of if isinstance(of, CausalPolicy) else load_policy(of, dtype=dtype)
-            if device is not None:
-                policy.model.to(device)
+            policy = of if isinstance(of, CausalPolicy) else load_policy(of, dtype=dtype, device=device)
             return LocalPlayer(policy, roles=roles, max_batch=max_batch, watch=watch)
 
         self.leader = player(model, *(ROLES if follower is None else ROLES[:1]))
