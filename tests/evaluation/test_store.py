@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -292,6 +293,17 @@ def test_several_processes_may_share_a_new_store(tmp_path):
     with Store(tmp_path / "both.sqlite") as store:
         asked = set((tmp_path / "both.log").read_text().splitlines())
         assert store.counts()["judgements"] == len(asked)
+
+
+def test_who_makes_a_new_store_waits_for_another_who_does(tmp_path):
+    other = sqlite3.connect(tmp_path / "store", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leaving = threading.Timer(0.3, lambda: other.execute("ROLLBACK"))
+    leaving.start()
+    with Store(tmp_path / "store") as store:  # SQLite by itself says at once that the file is locked
+        assert store.counts()["judgements"] == 0
+    leaving.join()
+    other.close()
 
 
 def test_a_transaction_that_is_interrupted_leaves_nothing(store):

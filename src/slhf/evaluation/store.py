@@ -10,10 +10,9 @@ from pathlib import Path
 from types import TracebackType
 
 from slhf.errors import InputError
-from slhf.evaluation.store_layout import prepare, transaction
+from slhf.evaluation.store_layout import PATIENCE, prepare, transaction
 
 _AT_ONCE = 500  # keys a query; SQLite allows more
-_PATIENCE = 60.0  # seconds to wait for another process that writes
 
 Watch = Callable[[str, int, int], None]
 """Told what is being made, how many of them there are, and how many are wanted."""
@@ -104,7 +103,7 @@ class Store:
             raise InputError(f"{self.path}: the folder does not exist; make it first")
         where = self.path if self.path == ":memory:" else str(Path(self.path).expanduser())
         try:
-            self._connection = sqlite3.connect(where, timeout=_PATIENCE, isolation_level=None)
+            self._connection = sqlite3.connect(where, timeout=PATIENCE, isolation_level=None)
         except sqlite3.Error as error:
             raise InputError(f"{self.path} cannot be opened: {error}") from error
         try:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from slhf.errors import InputError
+
+PATIENCE = 60.0
+"""Seconds to wait for another process that writes."""
 
 _APPLICATION = 0x736C6866  # "slhf", in the file's header
 _VERSION = 2
@@ -54,8 +58,8 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     """
     layout_of(connection, path, _APPLICATION, (1, _VERSION))  # before anything about the file is changed
     # full durability against power cuts is not needed: what is lost is computed again
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
+    log_ahead(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
     with transaction(connection):
         found = layout_of(connection, path, _APPLICATION, (1, _VERSION))  # another process may have been quicker
         if found == _VERSION:
@@ -65,6 +69,19 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait by itself for another process that does so just now."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,10 +13,9 @@ from types import TracebackType
 from typing import IO
 
 from slhf.errors import InputError, SlhfError
-from slhf.evaluation.store_layout import layout_of, transaction
+from slhf.evaluation.store_layout import PATIENCE, layout_of, log_ahead, transaction
 from slhf.serving.pick import Pick, last_words, preference_rows
 
-_PATIENCE = 30.0  # seconds to wait for another process that writes
 _APPLICATION, _VERSION = 0x736C706B, 1  # "slpk", in the file's header
 
 _TABLES = """
@@ -159,12 +157,12 @@ class PickStore:
 
 def _connected(path: Path) -> sqlite3.Connection:
     # the lock of whoever uses it keeps two threads apart
-    return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
     layout_of(connection, path, _APPLICATION, (_VERSION,))  # before anything about the file is changed
-    _log_ahead(connection)
+    log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged is on the disk
     with transaction(connection):
         if layout_of(connection, path, _APPLICATION, (_VERSION,)):
@@ -173,19 +171,6 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; SQLite does not wait by itself for another process that does so just now."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
 
 
 def _picks(connection: sqlite3.Connection, session: str | None = None) -> Iterator[Pick]:
