@@ -24,7 +24,7 @@ from slhf.cli import main
 from slhf.runs import align_page, align_run, align_trainer  # noqa: F401 - loaded before the children are made
 from slhf.training import pair_scores, pairs  # noqa: F401
 
-KILLS = 5
+KILLS = 12  # at most; the run may end before
 
 
 def start(folder: Path, run: str, *, resume: bool) -> int:
@@ -86,10 +86,12 @@ def play(folder: Path, seed: int) -> dict:
     kills = []
     for number in range(KILLS):
         child = start(folder, "killed", resume=(folder / "killed" / "recipe.yaml").is_file())
-        wait_for(child, starting + making * (0.08 * (number + 1) + rng.uniform(0.0, 0.1)))
+        wait_for(child, starting + making * (0.04 * (number + 1) + rng.uniform(0.0, 0.06)))
         os.kill(child, (signal.SIGKILL, signal.SIGINT)[number % 2])
         _, status = os.waitpid(child, 0)
         kills.append([os.waitstatus_to_exitcode(status), left(folder / "killed")])
+        if kills[-1][0] == 0:
+            break
     codes = [whole, again, alone(folder, "killed", resume=True)[0]]
     same = codes == [0, 0, 0] and result(folder / "whole") == result(folder / "killed")
     return {"codes": codes, "kills": kills, "same": same, "left": left(folder / "killed")}

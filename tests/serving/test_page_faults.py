@@ -133,10 +133,10 @@ def test_taste_is_shown_and_asks(browser: Any, url: str) -> None:
 def test_a_slow_start_takes_no_key_and_no_prompt_away(browser: Any, url: str) -> None:
     """Sent before the page knows the server's name; then reading, when the page is let in at last."""
     held: list[Any] = []
-    with Visit(browser, url) as visit:
-        for path in ("**/page/settings.json", "**/v1/models"):
-            visit.page.route(path, lambda route: held.append(route))
-        visit.page.goto(url)
+    visit = Visit(browser, url)
+    for path in ("**/page/settings.json", "**/v1/models"):
+        visit.page.route(path, lambda route: held.append(route))
+    with visit:
         visit.ask("How much is it?")
         expect(visit.page.locator("#answers .text")).to_have_count(0)
         assert not visit.sent
