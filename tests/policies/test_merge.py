@@ -66,7 +66,23 @@ def test_what_cannot_be_merged(tmp_path: Path) -> None:
         merge(two, tmp_path / "whole", role="folower")
     with pytest.raises(InputError, match="carries no adapter"):
         merge(tmp_path / "base", tmp_path / "whole")
-    with pytest.raises(InputError, match="is there already; name a new folder"):
+    with pytest.raises(InputError, match="is there already; name a new folder, or remove it"):
         merge(two, tmp_path / "base", role="leader")
+    (tmp_path / "whole.partial").mkdir()
+    with pytest.raises(InputError, match=r"whole\.partial' is there already"):
+        merge(two, tmp_path / "whole", role="leader")
+    (tmp_path / "whole.partial").rmdir()
     assert not (tmp_path / "whole").exists()
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_merge_that_breaks_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapted = saved(tmp_path, "default")
+
+    def full(self: RoleSettings, folder: Path) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(RoleSettings, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        merge(adapted, tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapted", "base"]

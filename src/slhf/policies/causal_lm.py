@@ -209,6 +209,4 @@ class CausalPolicy:
             return None
         if 2 * size(base.groups(), name) > sum(layer.get_base_layer().weight.numel() for layer in carriers):
             return None
-        adapter = LowRank(base.dtype, base.device)
-        adapter.refresh(base.groups(), name)
-        return base, adapter
+        return base, LowRank(base.groups(), name, base.dtype, base.device)

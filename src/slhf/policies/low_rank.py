@@ -21,23 +21,18 @@ class LowRank:
     Of k projections that read the same input, the A's are stacked by rows and the B's lie on a diagonal of blocks,
     so that each group costs two small products.
 
+    It is a copy of today's weights; after a training step a new one is made.
+
     Args:
+        layers: the stacked projections of each layer.
+        adapter: its name.
         dtype: type of the copy.
         device: where it lives.
     """
 
-    def __init__(self, dtype: torch.dtype, device: torch.device):
+    def __init__(self, layers: Sequence[Groups], adapter: str, dtype: torch.dtype, device: torch.device):
         self._dtype, self._device = dtype, device
         self._held: list[dict[str, tuple[Matrix, Matrix]]] = []
-
-    def refresh(self, layers: Sequence[Groups], adapter: str) -> None:
-        """Copy today's weights of an adapter.
-
-        Args:
-            layers: the stacked projections of each layer.
-            adapter: its name.
-        """
-        self._held = []
         for groups in layers:
             held = {}
             for name, modules in groups.items():

@@ -32,8 +32,10 @@ def merge(name: str | os.PathLike[str], output: str | os.PathLike[str], *, role:
         InputError: the model carries no adapter, one a role and none is named, or ``output`` is taken.
     """
     into = Path(output)
-    if into.exists():
-        raise InputError(f"output {str(into)!r} is there already; name a new folder")
+    partial = into.with_name(f"{into.name}.partial")
+    for folder in (into, partial):  # what lies there may be somebody's own
+        if folder.exists():
+            raise InputError(f"output: {str(folder)!r} is there already; name a new folder, or remove it")
     model = load_model(name)
     if not isinstance(model, PeftModel):
         raise InputError(f"{str(name)!r} carries no adapter: it is whole as it is")
@@ -41,13 +43,15 @@ def merge(name: str | os.PathLike[str], output: str | os.PathLike[str], *, role:
     model.set_adapter(chosen)
     whole: Any = model
     whole = whole.merge_and_unload(safe_merge=True, adapter_names=[chosen])
-    partial = into.with_name(f"{into.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    whole.save_pretrained(partial)
-    load_tokenizer(name).save_pretrained(partial)
-    replace(RoleSettings.load(resolve(name)), adapters=None, base_model=None).save(partial)
-    partial.rename(into)
+    try:
+        whole.save_pretrained(partial)
+        load_tokenizer(name).save_pretrained(partial)
+        replace(RoleSettings.load(resolve(name)), adapters=None, base_model=None).save(partial)
+        partial.rename(into)
+    except BaseException:  # an interrupt too
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return chosen
 
 
