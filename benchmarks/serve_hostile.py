@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,14 +211,14 @@ def answer(port: int, attack: Attack, limit: float = 20.0) -> tuple[int | None, 
     """
     began, content = time.monotonic(), b""
     with socket.create_connection(("127.0.0.1", port), timeout=limit) as connection:
-        try:
+        # a server that has heard enough answers and closes while the rest is still being sent; its answer is there
+        with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(attack.sent)
             if attack.half:
                 connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
             while part := connection.recv(65536):
                 content += part
-        except (BrokenPipeError, ConnectionResetError):
-            pass
     head = content.split(None, 2)
     status = int(head[1]) if len(head) > 1 and head[0].startswith(b"HTTP/") else None
     return status, content, time.monotonic() - began

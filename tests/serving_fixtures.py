@@ -8,7 +8,7 @@ import pytest
 
 from games import WORDS
 from slhf.policies import CausalPolicy, RoleSettings, load_policy, make_roles
-from slhf.policies.engine import extend
+from slhf.policies.engine import extend_all
 from tiny import CHAT, model, tokenizer
 
 
@@ -34,11 +34,11 @@ def computed_tokens(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note from now on how many tokens of each row are computed at once, padding left out."""
     seen: list[int] = []
 
-    def noted(engine: Any, cache: Any, tokens: list[list[int]], chunk: int = 0) -> Any:
-        seen.extend(map(len, tokens))
-        return extend(engine, cache, tokens, chunk)
+    def noted(engine: Any, growths: Any) -> Any:
+        seen.extend(len(tokens) for growth in growths for tokens in growth.tokens)
+        return extend_all(engine, growths)
 
-    monkeypatch.setattr("slhf.serving.batch.extend", noted)
+    monkeypatch.setattr("slhf.serving.batch.extend_all", noted)
     return seen
 
 

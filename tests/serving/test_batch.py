@@ -13,7 +13,7 @@ from tests.serving_fixtures import computed_tokens, small_policy
 
 from slhf.policies import CausalPolicy, Sampling
 from slhf.policies.decoding import row_noise, sample
-from slhf.serving.arrivals import parts, rounded
+from slhf.serving.arrivals import grouped
 from slhf.serving.batch import Batch
 from slhf.serving.decoder import Decoder
 from slhf.serving.jobs import Decoded, Held, Job
@@ -73,6 +73,7 @@ def test_contexts_that_begin_alike_are_not_computed_again(small: CausalPolicy, m
     longer = Job([*held.tokens, 3, 4, 5], row_noise((9,), LENGTH), first.sampling, held=held)
     other = Job([*first.context[:2], 5, 5, 3], row_noise((8,), LENGTH), first.sampling, held=held)
     again.admit([longer, other])
+    again.step()
     assert computed == [3, 3]  # what is new of either, and nothing else
     run(again)
     for one in (longer, other):
@@ -200,8 +201,8 @@ def test_through_transformers_too() -> None:
     assert longer.done.result().tokens == alone(policy, longer)
 
 
-def test_few_shapes_and_no_padding_beyond_the_model(small: CausalPolicy) -> None:
-    """Each job is in one part; a part has 1, 2, 4, … rows; a slot beyond the model's last place is never written."""
+def test_groups_waste_little_and_never_reach_beyond_the_model(small: CausalPolicy) -> None:
+    """Each job is in one group; of what a group computes an eighth is padding at most; no slot lies beyond the last."""
     rng = np.random.default_rng(5)
     for most in (None, 96, 128):
         for _ in range(60):
@@ -216,19 +217,35 @@ def test_few_shapes_and_no_padding_beyond_the_model(small: CausalPolicy) -> None
                     tokens = context[: int(rng.integers(1, length + 1))]
                     held = Held(tokens, small.engine("leader").new_cache(1, len(tokens)))
                 jobs.append(Job(context, one.noise, Sampling((), min(4, room - length)), held=held))
-            found = parts(jobs, most)
-            assert sorted(id(one.job) for part in found for one in part.arrivals) == sorted(map(id, jobs))
-            for part in found:
-                assert len(part.arrivals) & (len(part.arrivals) - 1) == 0
-                assert part.chunk >= max(one.unseen for one in part.arrivals)
-                furthest = max(one.known for one in part.arrivals) + part.chunk
-                assert furthest <= part.room
-                assert part.chunk == rounded(part.chunk) or furthest == most
+            found, later = grouped(jobs, most)
+            assert not later
+            assert sorted(id(one.job) for group in found for one in group.arrivals) == sorted(map(id, jobs))
+            for group in found:
+                unseen = [one.unseen for one in group.arrivals]
+                assert group.chunk == max(unseen)
+                assert 7 * group.chunk * len(unseen) <= 8 * sum(unseen)
+                furthest = max(one.known for one in group.arrivals) + group.chunk
+                assert furthest <= group.room
                 assert most is None or furthest <= most
-                assert all(one.known + one.unseen == len(one.job.context) for one in part.arrivals)
-    sizes = {rounded(count) for count in range(1, 1025)}
-    assert all(0 <= rounded(count) - count < max(16, count / 2) for count in range(1, 1025))
-    assert len(sizes) == 12
+                assert all(one.known + one.unseen == len(one.job.context) for one in group.arrivals)
+
+
+def test_too_many_contexts_at_once_wait_for_the_next_token(
+    small: CausalPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slhf.serving.arrivals._PREFILL", 20)
+    computed = computed_tokens(monkeypatch)
+    batch, jobs = Batch(small.engine("leader")), [job(small, number) for number in range(9)]
+    batch.admit(jobs)
+    steps = []
+    while len(batch):
+        before = len(computed)
+        batch.step()
+        steps.append(sum(computed[before:]))
+    # one that is longer than allowed goes alone; a token for each row that is there already stands beside
+    assert max(steps) <= 20 + len(jobs)
+    for one in jobs:
+        assert one.done.result(timeout=0).tokens == alone(small, one)
 
 
 def test_a_model_with_places_of_its_own_is_never_asked_for_one_more() -> None:

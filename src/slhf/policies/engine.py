@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -28,8 +30,8 @@ class Engine(Protocol):
         """Return an empty cache of this model's shape."""
         ...
 
-    def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
-        """Run the decoder and return its last hidden states, (n, m, H), after the final norm."""
+    def hidden(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Run the decoder and return the last hidden states of each part, (n, m, H), after the final norm."""
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -66,27 +68,69 @@ class Step:
             self.mask = (looked_at <= self.slots.unsqueeze(-1)).unsqueeze(1)
 
 
-def extend(engine: Engine, cache: RaggedCache, tokens: list[list[int]], chunk: int = 0) -> Tensor:
-    """Feed each row's new tokens and return the hidden state of its last one, (n, H).
+@dataclass(frozen=True)
+class Part:
+    """Rows that go through the decoder, beside others or alone.
+
+    Attributes:
+        tokens: (n, m) new tokens.
+        step: where they go.
+        cache: what they continue.
+    """
+
+    tokens: Tensor
+    step: Step
+    cache: RaggedCache
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What is to be fed to the rows of a cache.
+
+    Attributes:
+        cache: its first rows are continued; their lengths grow.
+        tokens: a non-empty list of new tokens a row.
+    """
+
+    cache: RaggedCache
+    tokens: list[list[int]]
+
+
+def extend(engine: Engine, cache: RaggedCache, tokens: list[list[int]]) -> Tensor:
+    """Feed the first rows of one cache; see :func:`extend_all`."""
+    return extend_all(engine, [Growth(cache, tokens)])
+
+
+def extend_all(engine: Engine, growths: Sequence[Growth]) -> Tensor:
+    """Feed each row's new tokens, all in one pass, and return the hidden state of its last one, (rows, H).
 
     Args:
         engine: the model.
-        cache: the first ``len(tokens)`` rows are continued; their lengths grow.
-        tokens: a non-empty list of new tokens a row.
-        chunk: rows are padded to so many tokens at least.
+        growths: caches and what they are fed; rows of one cache are padded to its longest.
     """
-    counts = np.array([len(row) for row in tokens])
-    if counts.min() < 1:
+    parts = [_part(engine, growth) for growth in growths]
+    hidden = engine.hidden(parts)
+    last = []
+    for growth, states in zip(growths, hidden, strict=True):
+        counts = np.array([len(row) for row in growth.tokens])
+        growth.cache.lengths[: len(counts)] += counts
+        if states.shape[1] == 1:
+            last.append(states[:, 0])
+        else:
+            at = torch.as_tensor(counts - 1, device=engine.device)
+            last.append(states[torch.arange(len(counts), device=engine.device), at])
+    return torch.cat(last) if len(last) > 1 else last[0]
+
+
+def _part(engine: Engine, growth: Growth) -> Part:
+    counts = [len(row) for row in growth.tokens]
+    if min(counts) < 1:
         raise ValueError("every row needs at least one new token")
-    n, m = len(tokens), max(int(counts.max()), chunk)
-    starts = cache.lengths[:n]
+    n, m = len(counts), max(counts)
+    starts, cache = growth.cache.lengths[:n], growth.cache
     if int(starts.max()) + m > cache.capacity:
         raise ValueError(f"{int(starts.max()) + m} slots needed, the cache has {cache.capacity}")
     padded = np.zeros((n, m), dtype=np.int64)
-    for i, row in enumerate(tokens):
+    for i, row in enumerate(growth.tokens):
         padded[i, : len(row)] = row
-    step = Step(starts, m, engine.device)
-    hidden = engine.hidden(torch.from_numpy(padded).to(engine.device), step, cache)
-    cache.lengths[:n] += counts
-    last = torch.as_tensor(counts - 1, device=engine.device)
-    return hidden[torch.arange(n, device=engine.device), last]
+    return Part(torch.from_numpy(padded).to(engine.device), Step(starts, m, engine.device), cache)

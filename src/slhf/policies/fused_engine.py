@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,13 +11,16 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from slhf.policies.engine import Step
+from slhf.policies.engine import Part, Step
 from slhf.policies.low_rank import Groups, LowRank
 from slhf.policies.matrices import Matrix
 from slhf.policies.ragged_cache import RaggedCache
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
 """Architectures the fused forward is written for; others run through transformers."""
+
+_FEW = 64
+"""Rows of a product whose shapes are not rounded: as many as are decoded at once, and each comes again and again."""
 
 _FIXED_ROPE = ("default", "linear", "llama3", "yarn")
 
@@ -66,21 +68,6 @@ def merged_weight(module: Any, adapter: str | None) -> Tensor:
 def _bias(module: Any) -> Tensor | None:
     layer: Any = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
     return layer.bias
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows that go through the decoder beside others.
-
-    Attributes:
-        tokens: (n, m) new tokens.
-        step: where they go.
-        cache: what they continue.
-    """
-
-    tokens: Tensor
-    step: Step
-    cache: RaggedCache
 
 
 class FusedEngine:
@@ -182,12 +169,8 @@ class FusedEngine:
             self._rope = (cos[0].to(self.dtype), signed.to(self.dtype))
         return self._rope[0][slots].unsqueeze(1), self._rope[1][slots].unsqueeze(1)
 
-    def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
-        """Run the decoder and return its last hidden states, (n, m, H), after the final norm."""
-        return self.together([Part(tokens, step, cache)])[0]
-
-    def together(self, parts: Sequence[Part], low_rank: LowRank | None = None) -> list[Tensor]:
-        """Run the decoder on several parts in one pass over the weights.
+    def hidden(self, parts: Sequence[Part], low_rank: LowRank | None = None) -> list[Tensor]:
+        """Run the decoder on all parts in one pass over the weights.
 
         Args:
             parts: each with rows and a cache of its own.
@@ -197,23 +180,34 @@ class FusedEngine:
             The last hidden states of each part, (n, m, H), after the final norm.
         """
         counts = [part.tokens.numel() for part in parts]
-        slots = torch.cat([part.step.slots.flatten() for part in parts])
+        spare = self._spare(sum(counts))
+        beyond = torch.zeros(spare, dtype=torch.long, device=self.device)
+        slots = torch.cat([*(part.step.slots.flatten() for part in parts), beyond])
         cos, sin = self._rotation(slots, max(part.cache.capacity for part in parts))
-        x = F.embedding(torch.cat([part.tokens.flatten() for part in parts]), self._embedding)
+        x = F.embedding(torch.cat([*(part.tokens.flatten() for part in parts), beyond]), self._embedding)
         size = (x.shape[-1],)
 
         adapted = None if low_rank is None else (low_rank, counts[0])
         for number, w in enumerate(self._layers):
             qkv = self._product(number, "qkv", F.rms_norm(x, size, w["before"], self._eps), adapted)
-            q, k, v = self._rotated(qkv, w, cos, sin)
-            ranges = [rows.split(counts) for rows in (q, k, v)]
-            h = [self._attended(number, part, *rows) for part, *rows in zip(parts, *ranges, strict=True)]
-            x = x + self._product(number, "out", torch.cat(h) if len(h) > 1 else h[0], adapted)
+            h = self._attended_by(number, parts, counts, self._rotated(qkv, w, cos, sin), spare)
+            x = x + self._product(number, "out", h, adapted)
             up = self._product(number, "up", F.rms_norm(x, size, w["after"], self._eps), adapted)
             gate, up = up.chunk(2, dim=-1)
             x = x + self._product(number, "down", F.silu(gate) * up, adapted)
         x = F.rms_norm(x, size, self._norm, self._eps)
-        return [rows.view(*part.tokens.shape, -1) for part, rows in zip(parts, x.split(counts), strict=True)]
+        rows = x.split([*counts, spare])
+        return [own.view(*part.tokens.shape, -1) for part, own in zip(parts, rows, strict=False)]
+
+    def _spare(self, count: int) -> int:
+        """Return how many rows to add to so many, whose products are thrown away.
+
+        A packed product of a new shape has to be prepared, which takes as long as 20 products: so shapes are few.
+        """
+        if not self._head.packed or count <= _FEW:
+            return 0
+        step = max(16, 1 << max(count.bit_length() - 4, 0))
+        return -count % step
 
     def _product(self, layer: int, name: str, x: Tensor, adapted: tuple[LowRank, int] | None) -> Tensor:
         y = self._matrices[layer][name](x, self._layers[layer].get(f"{name}_bias"))
@@ -233,6 +227,16 @@ class FusedEngine:
             qk = torch.cat([q, k], dim=1)
         qk = qk * cos + qk.roll(self._head_dim // 2, dims=-1) * sin
         return qk[:, : self._query_heads], qk[:, self._query_heads :], qkv[:, rotated:]
+
+    def _attended_by(
+        self, layer: int, parts: Sequence[Part], counts: list[int], qkv: tuple[Tensor, Tensor, Tensor], spare: int
+    ) -> Tensor:
+        """Return the attention of each part's tokens, and zeros for the spare rows, (T, query heads · D)."""
+        if len(parts) == 1 and not spare:
+            return self._attended(layer, parts[0], *qkv)
+        ranges = zip(*(rows.split([*counts, spare]) for rows in qkv), strict=True)
+        found = [self._attended(layer, part, *own) for part, own in zip(parts, ranges, strict=False)]
+        return torch.cat([*found, found[0].new_zeros(spare, found[0].shape[1])])
 
     def _attended(self, layer: int, part: Part, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Write a part's keys and values and return its attention, (T, query heads · D)."""

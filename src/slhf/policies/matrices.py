@@ -72,6 +72,11 @@ class Matrix:
         """Which frozen parameters, in which version, were taken over; None for anything else."""
         return self._source
 
+    @property
+    def packed(self) -> bool:
+        """True if the weight is kept packed."""
+        return self._packs
+
     def fill(self, parts: Sequence[Tensor]) -> None:
         """Take over weights, stacked by rows; one that has not changed since is left as it is."""
         # only a frozen parameter can be known by its address: a merged weight is made afresh each

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from slhf.policies.engine import Engine, Step
-from slhf.policies.fused_engine import FusedEngine, Part
+from slhf.policies.engine import Engine, Part, Step
+from slhf.policies.fused_engine import FusedEngine
 from slhf.policies.low_rank import LowRank
 from slhf.policies.ragged_cache import RaggedCache
 
@@ -123,10 +123,10 @@ class TwoModels:
 
     def hidden(self, mine: Part, theirs: Part | None) -> tuple[Tensor, Tensor | None]:
         """Run one after the other."""
-        found = self._policy.hidden(mine.tokens, mine.step, mine.cache)
+        (found,) = self._policy.hidden([mine])
         if theirs is None:
             return found, None
-        return found, self._reference.hidden(theirs.tokens, theirs.step, theirs.cache)
+        return found, self._reference.hidden([theirs])[0]
 
 
 class BaseAndAdapter:
@@ -150,7 +150,7 @@ class BaseAndAdapter:
 
     def hidden(self, mine: Part, theirs: Part | None) -> tuple[Tensor, Tensor | None]:
         """Run both in one pass."""
-        found = self._base.together([mine] if theirs is None else [mine, theirs], self._adapter)
+        found = self._base.hidden([mine] if theirs is None else [mine, theirs], self._adapter)
         return found[0], found[1] if len(found) > 1 else None
 
 
@@ -191,12 +191,15 @@ class MixtureEngine:
         """Return an empty pair of caches."""
         return PairedCache(*self._pair.new_caches(rows, capacity), np.arange(rows), self._alone)
 
-    def hidden(self, tokens: Tensor, step: Step, cache: Any) -> Tensor:
-        """Run the policy on all rows and the reference on the mixture's, (n, m, 2H + 1).
+    def hidden(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Run the policy on all rows and the reference on the mixture's, (n, m, 2H + 1) a part.
 
         Side by side: the policy's state, the reference's, and 1 where the mixture answers; the last two are zero
         where the policy answers alone.
         """
+        return [self._hidden(part.tokens, part.step, part.cache) for part in parts]
+
+    def _hidden(self, tokens: Tensor, step: Step, cache: Any) -> Tensor:
         rows, chunk = tokens.shape
         mixed = cache.mixed(rows)
         at = torch.as_tensor(mixed, device=tokens.device)

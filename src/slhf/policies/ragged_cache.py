@@ -80,6 +80,13 @@ class RaggedCache:
         held[:, :, a + b] = held[:, :, b + a]
         self.lengths[a + b] = self.lengths[b + a]
 
+    def move(self, first: Sequence[int], second: Sequence[int]) -> None:
+        """Write each row ``first[i]`` over the row ``second[i]``; what was there is lost."""
+        for a, b in zip(first, second, strict=True):
+            width = int(self.lengths[a])
+            self.data[:, :, b, :, :width] = self.data[:, :, a, :, :width]
+            self.lengths[b] = width
+
     def part(self, first: int, last: int) -> RaggedCache:
         """Return rows ``first`` up to ``last`` as a cache of their own that shares the storage: a view, no copy."""
         seen = object.__new__(RaggedCache)

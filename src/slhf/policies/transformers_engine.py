@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from slhf.policies.engine import Step
+from slhf.policies.engine import Part, Step
 from slhf.policies.ragged_cache import RaggedCache, TransformersCacheView
 
 
@@ -49,8 +50,11 @@ class TransformersEngine:
         dtype = self._decoder.get_input_embeddings().weight.dtype
         return RaggedCache(config.num_hidden_layers, rows, heads, head_dim, capacity, dtype, self.device)
 
-    def hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
-        """Run the decoder and return its last hidden states, (n, m, H)."""
+    def hidden(self, parts: Sequence[Part]) -> list[Tensor]:
+        """Run the decoder on one part after the other and return the last hidden states of each, (n, m, H)."""
+        return [self._hidden(part.tokens, part.step, part.cache) for part in parts]
+
+    def _hidden(self, tokens: Tensor, step: Step, cache: RaggedCache) -> Tensor:
         if step.mask is None:
             looked_at = torch.arange(step.width, device=tokens.device)
             allowed = (looked_at <= step.slots.unsqueeze(-1)).unsqueeze(1)

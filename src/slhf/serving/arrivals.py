@@ -1,4 +1,4 @@
-"""Jobs whose contexts are computed together before they join a batch."""
+"""Jobs whose contexts are computed together when they join a batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from slhf.serving.jobs import Job
 
 _PREFILL = 16384
 """Tokens of contexts, padding included, that are computed at once."""
+
+_WASTE = 8
+"""Of so many tokens computed, one may be padding."""
 
 
 class Arrival:
@@ -25,58 +28,65 @@ class Arrival:
         self.unseen = len(job.context) - self.known
         self.room = len(job.context) + job.sampling.max_new_tokens
 
+    @property
+    def tokens(self) -> list[int]:
+        """What is to be computed."""
+        return self.job.context[self.known :]
+
 
 @dataclass(frozen=True)
-class Part:
-    """Arrivals whose contexts are computed at once, all padded to the same number of new tokens.
+class Group:
+    """Arrivals whose contexts are computed as one block, all padded to the same number of new tokens.
 
     Attributes:
         arrivals: at least one.
-        chunk: new tokens a row, padding included.
-        room: slots a row needs, for its padding too.
     """
 
     arrivals: tuple[Arrival, ...]
-    chunk: int
-    room: int
+
+    @property
+    def chunk(self) -> int:
+        """New tokens a row, padding included."""
+        return max(one.unseen for one in self.arrivals)
+
+    @property
+    def room(self) -> int:
+        """Slots a row needs, for its padding too."""
+        return max(max(one.known for one in self.arrivals) + self.chunk, *(one.room for one in self.arrivals))
 
 
-def parts(jobs: list[Job], most: int | None) -> list[Part]:
-    """Split jobs into parts of 1, 2, 4, … whose chunks have few different lengths.
-
-    A matrix product of a new shape has to be prepared, which takes time, and what is prepared takes memory.
+def grouped(jobs: list[Job], most: int | None) -> tuple[list[Group], list[Job]]:
+    """Group as many jobs as are computed at once by how long what is new of them is.
 
     Args:
-        jobs: in any order.
+        jobs: first come, first served.
         most: tokens of a text that the model holds; padding stays within. None if it does not say.
+
+    Returns:
+        Groups whose padding is little, and the jobs that must wait for the next time.
     """
-    left, found = sorted(map(Arrival, jobs), key=lambda one: one.unseen), list[Part]()
-    while left:
-        count = 1 << (len(left).bit_length() - 1)
-        while (part := _part(tuple(left[:count]), most)) is None:
-            count //= 2
-        found.append(part)
-        del left[:count]
-    return found
+    taken, tokens = list[Arrival](), 0
+    for job in jobs:
+        arrival = Arrival(job)
+        tokens += arrival.unseen + arrival.unseen // (_WASTE - 1)
+        if taken and tokens > _PREFILL:
+            break
+        taken.append(arrival)
+    found = list[Group]()
+    for arrival in sorted(taken, key=lambda one: one.unseen):
+        wider = Group((*found[-1].arrivals, arrival)) if found else None
+        if wider is not None and _fits(wider, most):
+            found[-1] = wider
+        else:
+            found.append(Group((arrival,)))
+    return found, jobs[len(taken) :]
 
 
-def _part(arrivals: tuple[Arrival, ...], most: int | None) -> Part | None:
-    """Return arrivals as one part; None if that is too much at once, or padding would reach beyond the model."""
-    known, unseen = max(one.known for one in arrivals), max(one.unseen for one in arrivals)
-    chunk = rounded(unseen) if most is None else min(rounded(unseen), most - known)
-    if len(arrivals) > 1 and (chunk < unseen or len(arrivals) * chunk > _PREFILL):
-        return None
-    return Part(arrivals, chunk, max(known + chunk, *(one.room for one in arrivals)))
-
-
-def rounded(count: int) -> int:
-    """Return the length to which a chunk is padded: 16, 32, 48, 64, 96, 128, 192, and so on.
-
-    >>> [rounded(count) for count in (1, 17, 49, 65, 97, 129)]
-    [16, 32, 64, 96, 128, 192]
-    """
-    step = max(16, 1 << max((count - 1).bit_length() - 2, 0))
-    return -(-count // step) * step
+def _fits(group: Group, most: int | None) -> bool:
+    """Tell whether a group's padding is little, and none of it beyond the model's last place."""
+    padding = sum(group.chunk - one.unseen for one in group.arrivals)
+    furthest = max(one.known for one in group.arrivals) + group.chunk
+    return _WASTE * padding <= len(group.arrivals) * group.chunk and (most is None or furthest <= most)
 
 
 def _common(first: list[int], second: list[int]) -> int:

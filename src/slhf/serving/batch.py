@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from slhf.policies.decoding import next_tokens
-from slhf.policies.engine import Engine, extend
+from slhf.policies.engine import Engine, Growth, extend_all
 from slhf.policies.ragged_cache import RaggedCache
-from slhf.serving.arrivals import parts
+from slhf.serving.arrivals import grouped
 from slhf.serving.jobs import Decoded, Held, Job
 from slhf.serving.steps import TokenChoice
 
@@ -25,6 +25,9 @@ class _Row:
 class Batch:
     """Rows of one engine in one cache; a row's tokens are the same whoever else is there, up to rounding.
 
+    The contexts of rows that join are computed in the same pass as the others' next tokens, without padding between
+    the two: every weight is read once for both.
+
     Args:
         engine: the model.
         most: tokens of a text that it holds; None if it does not say.
@@ -33,25 +36,49 @@ class Batch:
     def __init__(self, engine: Engine, most: int | None = None):
         self._engine, self._most = engine, most
         self._rows: list[_Row] = []
+        self._joining: list[Job] = []
         self._cache: RaggedCache | None = None
-        self._hidden: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self._joining)
+
+    def admit(self, jobs: list[Job]) -> None:
+        """Let new rows join with the next step."""
+        self._joining += jobs
 
     @torch.inference_mode()
-    def admit(self, jobs: list[Job]) -> None:
-        """Compute the contexts of new rows, as far as nothing held has them already, and let them join."""
-        for part in parts(jobs, self._most):
-            here, room = len(self._rows), part.room
-            fresh = self._roomy(here + len(part.arrivals), room).part(here, here + len(part.arrivals))
-            for i, one in enumerate(part.arrivals):
+    def step(self) -> None:
+        """Sample one token a row; rows that are done leave, the others go on."""
+        if not len(self):
+            return
+        logits = self._engine.logits(extend_all(self._engine, self._growths())).float()
+        model = _log_probabilities(logits, self._rows)  # before sampling writes over the logits
+        tokens = _chosen(logits, self._rows)
+        over = [
+            _over(row, token, None if place not in model else _choice(token, model[place], row.job.top_logprobs or 0))
+            for place, (row, token) in enumerate(zip(self._rows, tokens, strict=True))
+        ]
+        self._leave(over)
+        if not self._rows:
+            self._cache = None  # nobody is here: free the memory
+
+    def _growths(self) -> list[Growth]:
+        """Let in who fits, and return what all rows are fed: their last token, or what is new of their context."""
+        here = len(self._rows)
+        groups, self._joining = grouped(self._joining, self._most)
+        arrivals = [one for group in groups for one in group.arrivals]
+        cache = self._roomy(here + len(arrivals), max((group.room for group in groups), default=0))
+        growths = [Growth(cache.part(0, here), [[row.tokens[-1]] for row in self._rows])] if here else []
+        for group in groups:
+            at = len(self._rows)
+            own = cache.part(at, at + len(group.arrivals))
+            for row, one in enumerate(group.arrivals):
                 if one.job.held is not None:
-                    fresh.data[:, :, i, :, : one.known] = one.job.held.cache.data[:, :, 0, :, : one.known]
-                fresh.lengths[i] = one.known
-            hidden = extend(self._engine, fresh, [one.job.context[one.known :] for one in part.arrivals], part.chunk)
-            self._rows += [_Row(one.job) for one in part.arrivals]
-            self._hidden = hidden if self._hidden is None else torch.cat([self._hidden, hidden])
+                    own.data[:, :, row, :, : one.known] = one.job.held.cache.data[:, :, 0, :, : one.known]
+                own.lengths[row] = one.known
+            growths.append(Growth(own, [one.tokens for one in group.arrivals]))
+            self._rows += [_Row(one.job) for one in group.arrivals]
+        return growths
 
     def _roomy(self, rows: int, capacity: int) -> RaggedCache:
         """Return a cache with so many rows and slots that holds the present rows; today's where it is large enough."""
@@ -67,26 +94,6 @@ class Batch:
             self._cache.lengths[:here] = old.lengths[:here]
         return self._cache
 
-    @torch.inference_mode()
-    def step(self) -> None:
-        """Sample one token a row; rows that are done leave, the others go on."""
-        if not self._rows:
-            return
-        assert self._hidden is not None
-        assert self._cache is not None
-        logits = self._engine.logits(self._hidden).float()
-        model = _log_probabilities(logits, self._rows)  # before sampling writes over the logits
-        tokens = _chosen(logits, self._rows)
-        over = [
-            _over(row, token, None if place not in model else _choice(token, model[place], row.job.top_logprobs or 0))
-            for place, (row, token) in enumerate(zip(self._rows, tokens, strict=True))
-        ]
-        self._leave(over)
-        if not self._rows:
-            self._cache = self._hidden = None  # nobody is here: free the memory
-            return
-        self._hidden = extend(self._engine, self._cache, [[row.tokens[-1]] for row in self._rows])
-
     def _leave(self, over: list[bool]) -> None:
         """Deliver the rows that are done, and close the ranks: the last rows move into the places that fell free."""
         assert self._cache is not None
@@ -96,7 +103,7 @@ class Batch:
         kept = over.count(False)
         holes = [slot for slot in range(kept) if over[slot]]
         movers = [slot for slot in range(kept, len(over)) if not over[slot]]
-        self._cache.swap(holes, movers)
+        self._cache.move(movers, holes)
         for hole, mover in zip(holes, movers, strict=True):
             self._rows[hole] = self._rows[mover]
         del self._rows[kept:]
@@ -109,10 +116,10 @@ class Batch:
 
     def fail(self, error: BaseException) -> None:
         """Give every row's job this error, and begin anew without rows."""
-        for row in self._rows:
-            if _wanted(row.job):
-                row.job.done.set_exception(error)
-        self._rows, self._cache, self._hidden = [], None, None
+        for job in [*(row.job for row in self._rows), *self._joining]:
+            if _wanted(job):
+                job.done.set_exception(error)
+        self._rows, self._joining, self._cache = [], [], None
 
 
 def _over(row: _Row, token: int, choice: TokenChoice | None) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from traceback import extract_tb
 from typing import Any, TypeVar
 
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 
 from slhf.errors import BudgetError, InputError, SlhfError
 from slhf.judges.chat_failure import UnansweredError
@@ -20,6 +20,7 @@ from slhf.serving.chat_request import ChatRequest, parse_request
 from slhf.serving.gate import ClientGoneError, Gate, json_body
 from slhf.serving.local_player import TooLongError
 from slhf.serving.measures import Measures
+from slhf.serving.outbox import Outbox
 from slhf.serving.personal import Personal, TasteError
 from slhf.serving.refiner import Plan, Refiner
 from slhf.serving.request_fields import Limits, RequestError
@@ -28,7 +29,11 @@ from slhf.serving.streams import together
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, Refinement]
-_QUIET = 15.0  # seconds of silence in a stream, after which a comment shows that it lives
+_STREAM = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
 
 
 class Chat:
@@ -126,61 +131,49 @@ class Chat:
     async def _streamed(
         self, bodies: Bodies, plan: Plan, line: dict[str, Any], scope: Any, receive: Any, send: Any
     ) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        chunks = self._chunks(bodies, plan, line)
+        outbox = Outbox()
+        work = asyncio.create_task(self._said(bodies, plan, line, outbox))
+        work.add_done_callback(lambda done: outbox.close(None if done.cancelled() else done.exception()))
+        gone = asyncio.create_task(_gone(receive))
+        gone.add_done_callback(lambda _: outbox.close(ClientGoneError()))
+        begun = False
         try:
-            # what fails before the first event is refused with a status
-            stream = _joined(await unless_gone(receive, anext(chunks)), chunks)
-            await StreamingResponse(stream, media_type="text/event-stream", headers=headers)(scope, receive, send)
-        finally:
-            await chunks.aclose()
-            line |= _used(bodies)
-
-    async def _chunks(self, bodies: Bodies, plan: Plan, line: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-        queue: asyncio.Queue[tuple[int, Event | Exception]] = asyncio.Queue()
-        count = bodies.request.count
-        plans = enumerate(_choices(plan, count))
-        tasks = [asyncio.create_task(self._fed(queue, i, bodies.request, one)) for i, one in plans]
-        said = [event(bodies.chunk(index, {"role": "assistant", "content": ""})) for index in range(count)]
-        sent = False
-        try:
-            while count:
-                index, told = await _soon(queue)
-                if isinstance(told, Exception):
-                    raise told
-                if told is None:
-                    said.append(b": at work\n\n")
-                else:
-                    for chunk in pieces(bodies, index, told):
-                        line.setdefault("first_text", time.monotonic())
-                        said.append(event(chunk))
-                    count -= isinstance(told, DoneEvent)
-                if said and count and queue.empty():  # what is there together is sent together
-                    sent = True
-                    yield b"".join(said)
-                    said.clear()
-            if bodies.request.include_usage:
-                said.append(event(bodies.usage_chunk()))
-            yield b"".join([*said, END])
+            while (said := await outbox.taken()) is not None:
+                if not begun:  # what fails before the first event is refused with a status
+                    begun = True
+                    await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+                await send({"type": "http.response.body", "body": said, "more_body": True})
             line["status"] = 200
+            await send({"type": "http.response.body", "body": b""})
+        except ClientGoneError:
+            raise
         except Exception as error:
-            if not sent:
+            if not begun:
                 raise
             # the status is sent already: the stream says it, and ends without its last word
-            yield b"".join([*said, event(error_body(_noted(error, line)))])
+            await send({"type": "http.response.body", "body": event(error_body(_noted(error, line)))})
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _ended(work, gone)
+            line |= _used(bodies)
 
-    async def _fed(
-        self, queue: asyncio.Queue[tuple[int, Event | Exception]], index: int, request: ChatRequest, plan: Plan
-    ) -> None:
-        try:
-            done = DoneEvent(await self._run(request, plan, lambda told: queue.put_nowait((index, told))))
-            queue.put_nowait((index, done))
-        except Exception as error:
-            queue.put_nowait((index, error))
+    async def _said(self, bodies: Bodies, plan: Plan, line: dict[str, Any], outbox: Outbox) -> None:
+        """Put everything there is to say of one request into its outbox."""
+        heads = [bodies.chunk(index, {"role": "assistant", "content": ""}) for index in range(bodies.request.count)]
+
+        async def choice(index: int, one: Plan) -> None:
+            def tell(told: Event) -> None:
+                while heads:  # with the first that is told, be it of a step that is not returned
+                    outbox.put(event(heads.pop(0)))
+                for chunk in pieces(bodies, index, told):
+                    line.setdefault("first_text", time.monotonic())
+                    outbox.put(event(chunk))
+
+            tell(DoneEvent(await self._run(bodies.request, one, tell)))
+
+        await together(choice(index, one) for index, one in enumerate(_choices(plan, bodies.request.count)))
+        if bodies.request.include_usage:
+            outbox.put(event(bodies.usage_chunk()))
+        outbox.put(END)
 
 
 def pieces(bodies: Bodies, index: int, told: Event) -> Iterator[dict[str, Any]]:
@@ -198,21 +191,6 @@ def pieces(bodies: Bodies, index: int, told: Event) -> Iterator[dict[str, Any]]:
         if refine.gives == "best" or refine.taste is not None:  # known only now
             yield bodies.chunk(index, {"content": step.text}, logprobs=bodies.logprobs(step.number, step.choices))
         yield bodies.chunk(index, {}, finish_reason=finish_reason(step), refine=bodies.refine(told.refinement, step))
-
-
-async def _soon(queue: asyncio.Queue[tuple[int, Event | Exception]]) -> tuple[int, Event | Exception | None]:
-    """Return what is told next; None if nothing is for a while."""
-    try:
-        async with asyncio.timeout(_QUIET):
-            return await queue.get()
-    except TimeoutError:
-        return 0, None
-
-
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    yield first
-    async for chunk in rest:
-        yield chunk
 
 
 def _choices(plan: Plan, count: int) -> list[Plan]:
@@ -278,9 +256,14 @@ async def unless_gone(receive: Any, work: Awaitable[T]) -> T:
             raise ClientGoneError
         return task.result()
     finally:
-        for one in (task, gone):
-            one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        await _ended(task, gone)
+
+
+async def _ended(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks, and return when they are over."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _gone(receive: Any) -> None:

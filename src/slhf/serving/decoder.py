@@ -62,14 +62,10 @@ class Decoder:
                 self._decode(fresh)
 
     def _decode(self, fresh: list[Job]) -> None:
+        self._batch.admit(fresh)
+        if self._watch is not None:
+            self._watch(len(self._batch))
         try:
-            if fresh:
-                self._batch.admit(fresh)
-            if self._watch is not None:
-                self._watch(len(self._batch))
             self._batch.step()
         except Exception as error:  # out of memory, say: those who wait are told, and the next ones may fit
             self._batch.fail(error)
-            for job in fresh:
-                if not job.done.done() and job.done.set_running_or_notify_cancel():
-                    job.done.set_exception(error)
