@@ -12,7 +12,7 @@ from torch import Tensor
 from slhf.policies.engine import Engine, extend
 from slhf.policies.ragged_cache import RaggedCache
 
-_COLDEST = 1e-30
+COLDEST = 1e-30
 """Below this temperature the likeliest token is taken: single precision cannot divide by so little."""
 
 OnToken = Callable[[int, int], None]
@@ -79,31 +79,39 @@ def next_tokens(logits: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tens
     Returns:
         Tokens (n,) and their log-probabilities (n,) or None.
     """
-    if sampling.temperature < _COLDEST:
+    if sampling.temperature < COLDEST:
         chosen = logits.argmax(dim=-1)
         return chosen, torch.zeros_like(noise) if sampling.logprobs else None
-    logits.div_(sampling.temperature)
-    _truncate(logits, sampling)
-    mass = torch.softmax(logits, dim=-1)
-    cumulative = mass.cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    # stay below the total, or a token of zero probability could follow the last real one
-    target = torch.minimum(noise.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
-    chosen = torch.searchsorted(cumulative, target, right=True).squeeze(1)
+    chosen, mass = drawn(logits.div_(sampling.temperature), noise, sampling.top_k, sampling.top_p)
     if not sampling.logprobs:
         return chosen, None
     return chosen, mass.gather(1, chosen.unsqueeze(1)).squeeze(1).log()
 
 
-def _truncate(logits: Tensor, sampling: Sampling) -> None:
-    if sampling.top_k > 0:
-        kept = min(sampling.top_k, logits.shape[-1])
+def drawn(logits: Tensor, noise: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
+    """Sample one token a row from logits that were divided by their temperatures; see :func:`next_tokens`.
+
+    Returns:
+        Tokens (n,) and the distribution they come from, (n, V).
+    """
+    _truncate(logits, top_k, top_p)
+    mass = torch.softmax(logits, dim=-1)
+    cumulative = mass.cumsum(dim=-1)
+    total = cumulative[:, -1:]
+    # stay below the total, or a token of zero probability could follow the last real one
+    target = torch.minimum(noise.unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1), mass
+
+
+def _truncate(logits: Tensor, top_k: int, top_p: float) -> None:
+    if top_k > 0:
+        kept = min(top_k, logits.shape[-1])
         threshold = logits.topk(kept, dim=-1).values[:, -1:]
         logits.masked_fill_(logits < threshold, float("-inf"))
-    if sampling.top_p < 1.0:
+    if top_p < 1.0:
         ordered, index = logits.sort(dim=-1, descending=True)
         before = ordered.softmax(dim=-1).cumsum(dim=-1) - ordered.softmax(dim=-1)
-        over = before >= sampling.top_p
+        over = before >= top_p
         over[:, 0] = False  # the likeliest stays, however small p is
         dropped = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, index, over)
         logits.masked_fill_(dropped, float("-inf"))

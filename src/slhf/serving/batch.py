@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from slhf.policies.decoding import next_tokens
+from slhf.policies.decoding import COLDEST, drawn
 from slhf.policies.engine import Engine, Growth, extend_all
 from slhf.policies.ragged_cache import RaggedCache
 from slhf.serving.arrivals import grouped
@@ -144,18 +144,24 @@ def _over(row: _Row, token: int, choice: TokenChoice | None) -> bool:
 def _chosen(logits: Tensor, rows: list[_Row]) -> list[int]:
     """Sample one token a row, each as its job wants; overwrites the logits."""
     noise = torch.tensor([row.job.noise[len(row.tokens)] for row in rows], dtype=torch.float32, device=logits.device)
-    groups: dict[tuple[float, int, float], list[int]] = {}
+    heat = torch.tensor([[max(row.job.sampling.temperature, COLDEST)] for row in rows], device=logits.device)
+    cold, warm = list[int](), dict[tuple[int, float], list[int]]()
     for place, row in enumerate(rows):
         s = row.job.sampling
-        groups.setdefault((s.temperature, s.top_k, s.top_p), []).append(place)
-    if len(groups) == 1:
-        return next_tokens(logits, noise, rows[0].job.sampling)[0].tolist()
+        (cold if s.temperature < COLDEST else warm.setdefault((s.top_k, s.top_p), [])).append(place)
     tokens = [0] * len(rows)
-    for places in groups.values():
-        index = torch.tensor(places, device=logits.device)
-        found, _ = next_tokens(logits[index], noise[index], rows[places[0]].job.sampling)
+
+    def put(places: list[int], found: Tensor) -> None:
         for place, token in zip(places, found.tolist(), strict=True):
             tokens[place] = token
+
+    def of(values: Tensor, places: list[int]) -> Tensor:
+        return values if len(places) == len(rows) else values[torch.tensor(places, device=logits.device)]
+
+    if cold:
+        put(cold, of(logits, cold).argmax(dim=-1))
+    for (top_k, top_p), places in warm.items():
+        put(places, drawn(of(logits, places).div_(of(heat, places)), of(noise, places), top_k, top_p)[0])
     return tokens
 
 

@@ -54,6 +54,7 @@ class LocalPlayer:
             raise InputError(f"max_batch={max_batch}: at least one answer is decoded at a time")
         self.policy = policy
         self._settings = policy.settings or RoleSettings()
+        self._most = policy.max_length
         self._tokenizing = Lock()  # a tokenizer must not be used by two threads at once
         computing = Lock()  # adapters are switched on the model itself, so roles take turns
         policy.model.eval()
@@ -63,7 +64,7 @@ class LocalPlayer:
                 self._decoders[role] = next(iter(self._decoders.values()))
             else:
                 self._decoders[role] = Decoder(
-                    policy.engine(role), max_rows=max_batch, most=policy.max_length, turn=computing, watch=watch
+                    policy.engine(role), max_rows=max_batch, most=self._most, turn=computing, watch=watch
                 )
 
     @property
@@ -74,7 +75,7 @@ class LocalPlayer:
     @property
     def bounded(self) -> bool:
         """True if the model says how long a text it holds."""
-        return self.policy.max_length is not None
+        return self._most is not None
 
     def token_text(self, token: int) -> str:
         """Return one token as text."""
@@ -111,11 +112,11 @@ class LocalPlayer:
             raise InputError(f"the model's chat template refuses the conversation: {error}") from error
         if not context:
             raise InputError("the conversation has no tokens; give a text to answer")
-        needed, most = len(context) + self.sampling(asked).max_new_tokens, self.policy.max_length
-        if most is not None and needed > most:
+        needed = len(context) + self.sampling(asked).max_new_tokens
+        if self._most is not None and needed > self._most:
             raise TooLongError(
                 f"step {turn.step}: context and answer need {needed} tokens ({len(context)} of them the context), the "
-                f"model holds {most}; shorten the conversation or lower the number of new tokens"
+                f"model holds {self._most}; shorten the conversation or lower the number of new tokens"
             )
         return context
 

@@ -7,6 +7,9 @@ from typing import Any
 
 _HALF = "\ufffd"
 
+_COMPANY = 6
+"""Tokens that have been read and are decoded again, at most, beside new ones."""
+
 
 class Trimmed:
     """Turns the text of one answer, as it comes, into pieces that never have to be taken back.
@@ -67,8 +70,10 @@ class Words:
 
     def __init__(self, tokenizer: Any, stops: Sequence[str] = ()):
         self._tokenizer, self._trimmed = tokenizer, Trimmed(stops)
-        self._tokens: list[int] = []
-        self._start = self._read = 0  # what is decoded again beside a new token, and what has been read
+        # some tokenizers join words only in company, so a few tokens before a new one are decoded with it
+        self._window: list[int] = []
+        self._read = 0  # tokens of the window whose text has been read
+        self._text = ""  # that text
 
     @property
     def text(self) -> str:
@@ -84,21 +89,22 @@ class Words:
         """Take one token, not an end token; return the text that is certain now."""
         if self.stopped:
             return ""
-        self._tokens.append(token)
-        # some tokenizers join words only in company, so a few tokens before the new one are decoded with it
-        before = self._decoded(self._tokens[self._start : self._read])
-        after = self._decoded(self._tokens[self._start :])
-        if after.endswith(_HALF) or len(after) <= len(before):
+        self._window.append(token)
+        text = self._decoded(self._window)
+        if text.endswith(_HALF) or len(text) <= len(self._text):
             return ""
-        self._start, self._read = self._read, len(self._tokens)
-        return self._trimmed.push(after[len(before) :])
+        new = text[len(self._text) :]
+        if self._read >= _COMPANY:
+            del self._window[: self._read]
+            text = self._decoded(self._window)
+        self._read, self._text = len(self._window), text
+        return self._trimmed.push(new)
 
     def finish(self) -> str:
         """Return what was held back and belongs to the answer after all."""
         if self.stopped:
             return ""
-        before = self._decoded(self._tokens[self._start : self._read])
-        piece = self._trimmed.push(self._decoded(self._tokens[self._start :])[len(before) :])
+        piece = self._trimmed.push(self._decoded(self._window)[len(self._text) :])
         return piece + self._trimmed.finish()
 
     def _decoded(self, tokens: list[int]) -> str:
