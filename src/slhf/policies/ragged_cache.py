@@ -61,9 +61,9 @@ class RaggedCache:
         """
         n, _, m, _ = keys.shape
         stored_keys, stored_values = self.data[layer, 0, :n], self.data[layer, 1, :n]
-        if m == 1 and (self.lengths[:n] == width - 1).all():  # rows of equal length: one slot, no index to follow
-            stored_keys[:, :, width - 1 : width] = keys
-            stored_values[:, :, width - 1 : width] = values
+        if (self.lengths[:n] == width - m).all():  # rows of equal length: the same slots, no index to follow
+            stored_keys[:, :, width - m : width] = keys
+            stored_values[:, :, width - m : width] = values
             return stored_keys[:, :, :width], stored_values[:, :, :width]
         rows = torch.arange(n, device=keys.device).unsqueeze(1)
         stored_keys.transpose(1, 2)[rows, slots] = keys.transpose(1, 2)
@@ -89,9 +89,12 @@ class RaggedCache:
 
     def part(self, first: int, last: int) -> RaggedCache:
         """Return rows ``first`` up to ``last`` as a cache of their own that shares the storage: a view, no copy."""
-        seen = object.__new__(RaggedCache)
-        seen.data, seen.lengths = self.data[:, :, first:last], self.lengths[first:last]
-        return seen
+        return _holding(self.data[:, :, first:last], self.lengths[first:last])
+
+    def row(self, number: int) -> RaggedCache:
+        """Return a copy of one row, with no more slots than it fills."""
+        length = int(self.lengths[number])
+        return _holding(self.data[:, :, number : number + 1, :, :length].clone(), np.array([length]))
 
     def select(self, rows: Sequence[int] | np.ndarray, capacity: int) -> RaggedCache:
         """Return a new cache that holds the given rows, in that order and as often as named."""
@@ -109,6 +112,12 @@ class RaggedCache:
         """Return a cache that holds each of the first n rows ``copies`` times, and their (n, H) states likewise."""
         rows = np.repeat(np.arange(len(hidden)), copies)
         return self.select(rows, self.capacity), hidden.repeat_interleave(copies, dim=0)
+
+
+def _holding(data: Tensor, lengths: np.ndarray) -> RaggedCache:
+    made = object.__new__(RaggedCache)
+    made.data, made.lengths = data, lengths
+    return made
 
 
 class _RaggedLayer(CacheLayerMixin):

@@ -111,8 +111,8 @@ class Batch:
     def _kept(self, slot: int, row: _Row) -> Held | None:
         if not row.job.keep or self._cache is None:
             return None
-        length = int(self._cache.lengths[slot])  # the last token was never fed
-        return Held((row.job.context + row.tokens)[:length], self._cache.select([slot], length))
+        cache = self._cache.row(slot)  # the last token was never fed
+        return Held((row.job.context + row.tokens)[: cache.capacity], cache)
 
     def fail(self, error: BaseException) -> None:
         """Give every row's job this error, and begin anew without rows."""
