@@ -16,6 +16,7 @@ from transformers import TrainingArguments
 
 from slhf.policies.matrices import onednn_linear, packing_works
 from slhf.training.adapter_sums import in_place_sums
+from slhf.training.allocator import keep_freed_memory
 
 
 @contextmanager
@@ -25,13 +26,15 @@ def fast_products(args: TrainingArguments, model: Any) -> Iterator[None]:
     Adapters add their part in place; under autocast they take their input as it comes, which PEFT would cast to
     float32, and autocast back. On a CPU float32 products go to oneDNN instead of BLAS, which on some processors uses
     half of their vector width, and bfloat16 attention is computed in float32. Where oneDNN is missing, and where
-    activations are computed again in the backward, products stay as they are.
-    The sums are the same, in another order.
+    activations are computed again in the backward, products stay as they are. Memory that is freed there stays with
+    the process. The sums are the same, in another order.
 
     Args:
         args: of the trainer.
         model: as the trainer wrapped it.
     """
+    if args.device.type == "cpu":
+        keep_freed_memory()
     # activations that are computed again in the backward are not computed under this context, so it stays out
     again = args.gradient_checkpointing or args.activation_checkpointing
     products = nullcontext() if again else device_products(args.device)
