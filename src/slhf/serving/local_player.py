@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from slhf.errors import InputError
+from slhf.policies.allocator import keep_freed_memory
 from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.chain import Turn
 from slhf.policies.decoding import Sampling, row_noise
@@ -58,6 +59,8 @@ class LocalPlayer:
         self._tokenizing = Lock()  # a tokenizer must not be used by two threads at once
         computing = Lock()  # adapters are switched on the model itself, so roles take turns
         policy.model.eval()
+        if policy.device.type == "cpu":
+            keep_freed_memory()
         self._decoders: dict[str, Decoder] = {}
         for role in roles:
             if policy.shared and self._decoders:

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from transformers import TrainingArguments
 
+from slhf.policies.allocator import keep_freed_memory
 from slhf.policies.matrices import onednn_linear, packing_works
 from slhf.training.adapter_sums import in_place_sums
-from slhf.training.allocator import keep_freed_memory
 
 
 @contextmanager

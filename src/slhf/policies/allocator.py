@@ -1,4 +1,4 @@
-"""Memory that is freed and needed again within a step stays with the process."""
+"""Memory that is freed and soon needed again stays with the process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def keep_freed_memory() -> bool:
     """Let the C library keep what it frees, for arrays that every step makes and drops.
 
     By default it gives large blocks back to the system at once, and gets them again page by page, each page filled
-    with zeros: in a step on a CPU that takes as long as a tenth of the products. The most memory a process uses at
-    any moment stays the same; between steps it holds on to up to half a GiB of it. This concerns the whole process,
-    and is done once.
+    with zeros: that took a tenth of a training step on a CPU. The most memory a process uses at any moment stays the
+    same; later it holds on to up to half a GiB of it. This concerns the whole process, and is done once.
 
     Returns:
         True if the C library is glibc and has taken the settings.

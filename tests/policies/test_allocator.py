@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource, sys
 import torch
-from slhf.training.allocator import keep_freed_memory
+from slhf.policies.allocator import keep_freed_memory
 
 def faults(mib: int) -> int:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
