@@ -48,12 +48,19 @@ def start(folder: Path, run: str, *, resume: bool) -> int:
         os._exit(code)
 
 
-def wait_for(child: int, seconds: float) -> None:
-    """Wait until the child has used so much processor time, or has ended: the machine may be busy with others."""
-    ticks = seconds * os.sysconf("SC_CLK_TCK")
-    while True:
-        state, *fields = Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2].split()
-        if state == "Z" or int(fields[10]) + int(fields[11]) >= ticks:
+def used(child: int) -> float | None:
+    """Return the seconds of processor time a child has used; None if it has ended."""
+    state, *fields = Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2].split()
+    return None if state == "Z" else (int(fields[10]) + int(fields[11])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for(child: int, run: Path, stages: int, seconds: float) -> None:
+    """Wait until so many more stages have begun and so much more processor time is used, or the child has ended."""
+    wanted, reached = len(left(run)) + stages, None
+    while (now := used(child)) is not None:
+        if reached is None and len(left(run)) >= wanted:
+            reached = now
+        if reached is not None and now >= reached + seconds:
             return
         time.sleep(0.002)
 
@@ -81,12 +88,12 @@ def play(folder: Path, seed: int) -> dict:
     """Align undisturbed, then killed again and again, then to the end."""
     whole, seconds = alone(folder, "whole", resume=False)
     again, starting = alone(folder, "whole", resume=True)  # nothing to do: what it takes to come to the work
-    making = seconds - starting
+    stage = (seconds - starting) / len(left(folder / "whole"))
     rng = np.random.default_rng(seed)
     kills = []
     for number in range(KILLS):
         child = start(folder, "killed", resume=(folder / "killed" / "recipe.yaml").is_file())
-        wait_for(child, starting + making * (0.04 * (number + 1) + rng.uniform(0.0, 0.06)))
+        wait_for(child, folder / "killed", int(rng.integers(1, 3)), stage * rng.uniform(0.0, 1.0))
         os.kill(child, (signal.SIGKILL, signal.SIGINT)[number % 2])
         _, status = os.waitpid(child, 0)
         kills.append([os.waitstatus_to_exitcode(status), left(folder / "killed")])

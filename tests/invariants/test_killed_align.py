@@ -20,7 +20,7 @@ __all__ = ["align_values", "tiny"]
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="a child's processor time is read from /proc")
 def test_killed_again_and_again_it_ends_as_if_undisturbed(align_values, tmp_path):
-    """SIGKILL and SIGINT in turn, at moments drawn with seed 3, each later than the last, until one is too late."""
+    """SIGKILL and SIGINT in turn, each a stage or two later than the last and a random while, until one is too late."""
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(align_values))
     done = subprocess.run(
         [sys.executable, str(DRIVER), str(tmp_path), "3"],
