@@ -12,6 +12,7 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
 from slhf.errors import InputError
@@ -58,7 +59,8 @@ class CausalPolicy:
         if isinstance(model, PeftModel):
             self._check_adapters(model)
             self.adapters = adapters or dict.fromkeys(ROLES, str(model.active_adapter))
-            self._tuned = [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
+            # low-rank layers, and modules that an adapter replaces by copies of its own (modules_to_save)
+            self._tuned = [m for m in model.modules() if isinstance(m, BaseTunerLayer | AuxiliaryTrainingWrapper)]
         elif frozen is not None:
             self._frozen = frozen.eval().requires_grad_(False)
         elif keep_reference:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,6 +45,8 @@ def why_not(model: Any) -> str | None:
                 return f"the LoRA variant on {name} is not a plain low-rank sum"
             if any(module.lora_bias.values()):
                 return f"the LoRA on {name} has a bias"
+        elif isinstance(module, AuxiliaryTrainingWrapper):
+            return f"the adapter has a copy of {name} (modules_to_save)"
         elif type(module) not in (nn.Linear, nn.Dropout, nn.Identity) and "lora" in type(module).__module__:
             return f"the module {name} is not plain LoRA"
     for layer in plain.get_decoder().layers:
