@@ -19,7 +19,7 @@ def faults(mib: int) -> int:
         torch.ones(mib << 18)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-assert keep_freed_memory() is True
+assert keep_freed_memory(mib=64) is True
 faults(24)
 print(faults(24))
 """

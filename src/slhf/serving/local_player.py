@@ -60,7 +60,7 @@ class LocalPlayer:
         computing = Lock()  # adapters are switched on the model itself, so roles take turns
         policy.model.eval()
         if policy.device.type == "cpu":
-            keep_freed_memory()
+            keep_freed_memory(mib=64)
         self._decoders: dict[str, Decoder] = {}
         for role in roles:
             if policy.shared and self._decoders:

@@ -34,7 +34,7 @@ def fast_products(args: TrainingArguments, model: Any) -> Iterator[None]:
         model: as the trainer wrapped it.
     """
     if args.device.type == "cpu":
-        keep_freed_memory()
+        keep_freed_memory(mib=512)
     # activations that are computed again in the backward are not computed under this context, so it stays out
     again = args.gradient_checkpointing or args.activation_checkpointing
     products = nullcontext() if again else device_products(args.device)
