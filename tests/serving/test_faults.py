@@ -266,6 +266,33 @@ def test_one_choice_that_fails_ends_the_others(policy: CausalPolicy) -> None:
         assert time.monotonic() - began < 15
 
 
+def test_a_token_that_cannot_be_told_ends_its_stream_alone(
+    server: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from slhf.serving import chat
+    from slhf.serving.steps import TokenEvent
+
+    caplog.set_level(logging.INFO, "slhf.serving.requests")
+    plain, told = chat.pieces, [0]
+
+    def broken(bodies: Any, index: int, event: Any) -> Any:
+        told[0] += isinstance(event, TokenEvent)
+        if bodies.request.asked.seed == 13 and told[0] > 2:
+            raise ZeroDivisionError("no such token")
+        return plain(bodies, index, event)
+
+    want = server.ask(seed=5)[2]["choices"]
+    monkeypatch.setattr(chat, "pieces", broken)
+    with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+        stream = client.chat.completions.create(model="m:leader", messages=user("a b"), seed=13, stream=True)  # type: ignore[call-overload]
+        with pytest.raises(openai.APIError, match="the server failed: ZeroDivisionError"):
+            list(stream)
+    assert server.ask(seed=5)[2]["choices"] == want
+    wait_until_empty(server)
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 500, 200]
+
+
 def test_whoever_is_not_done_when_the_server_leaves_is_cut_off(
     policy: CausalPolicy, caplog: pytest.LogCaptureFixture
 ) -> None:

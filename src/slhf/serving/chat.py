@@ -162,11 +162,14 @@ class Chat:
 
         async def choice(index: int, one: Plan) -> None:
             def tell(told: Event) -> None:
-                while heads:  # with the first that is told, be it of a step that is not returned
-                    outbox.put(event(heads.pop(0)))
-                for chunk in pieces(bodies, index, told):
-                    line.setdefault("first_text", time.monotonic())
-                    outbox.put(event(chunk))
+                try:
+                    while heads:  # with the first that is told, be it of a step that is not returned
+                        outbox.put(event(heads.pop(0)))
+                    for chunk in pieces(bodies, index, told):
+                        line.setdefault("first_text", time.monotonic())
+                        outbox.put(event(chunk))
+                except Exception as error:  # tokens are told by the event loop itself, which would only log it
+                    outbox.close(error)
 
             tell(DoneEvent(await self._run(bodies.request, one, tell)))
 
