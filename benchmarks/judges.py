@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> Path:
         folder = Path(temporary)
         results["kept"] = judges_kept.measure(folder, asked.kept, asked.rounds)
         results["chat"] = judges_chat.measure(folder, asked.slots, asked.service, asked.seconds, asked.rounds)
-        results["panel"] = judges_panel.measure(folder, asked.hidden, asked.layers, asked.pairs, asked.rounds)
+        sizes = (asked.hidden, asked.layers, asked.pairs, asked.toys)
+        results["panel"] = judges_panel.measure(folder, *sizes, asked.rounds)
     path = asked.results / f"{results['date']}-{asked.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
@@ -76,8 +77,9 @@ def _panel(results: dict[str, Any]) -> list[str]:
         "",
         "## Five reward models",
         "",
-        f"A random Llama of {results['layers']} layers of {results['hidden']}, five adapters of rank 8 on it, or five "
-        "heads; prompts and responses of 20 to 208 tokens together. `adapters` and `heads` are this package's panel; "
+        f"A random Llama of {results['layers']} layers of {results['hidden']}, or the embedded model; five adapters of "
+        "rank 8 on it, or five heads. Random prompts and responses of 20 to 208 tokens together, or the embedded "
+        "preference data. `adapters` and `heads` are this package's panel; "
         "`plain` is an adapter at a time, a text at a time. Medians of "
         f"{len(results['panel'][0]['rounds'])} rounds; more than 1× is faster than `plain`.",
         "",
@@ -140,6 +142,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=90, help="pairs the panel judges")
+    parser.add_argument("--toys", type=int, default=1000, help="pairs of the embedded data it judges")
     parser.add_argument("--hidden", type=int, default=256, help="channels of the reward models")
     parser.add_argument("--layers", type=int, default=4, help="their layers")
     parser.add_argument("--kept", type=int, default=100_000, help="judgements in the store")

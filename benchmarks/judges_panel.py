@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.models import END, build_tokenizer
+from slhf import toy
 from slhf.judges.reward_models import RewardPanel, load_reward_models
 from slhf.judges.reward_text import RewardText
 from slhf.judges.reward_weights import RewardFile, classifier
@@ -20,6 +21,8 @@ LONGEST = 256
 WORDS = (8, 196)
 """Fewest and most words of a prompt and its response together: 20 to 208 tokens with the chat template."""
 
+Judging = Callable[[list[Comparison]], np.ndarray]
+
 
 def build(folder: Path, hidden: int, layers: int) -> tuple[Path, Path]:
     """Write five adapters of rank 8 on one random Llama, and the same Llama with five heads.
@@ -28,7 +31,6 @@ def build(folder: Path, hidden: int, layers: int) -> tuple[Path, Path]:
         The folder of the adapters, and that of the heads.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = build_tokenizer("tiny")
@@ -44,9 +46,24 @@ def build(folder: Path, hidden: int, layers: int) -> tuple[Path, Path]:
         eos_token_id=END,
         pad_token_id=0,
     )
-    base, adapters, heads = folder / "base", folder / "adapters", folder / "heads"
+    base = folder / "base"
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(base)
+    return _on(base, folder, tokenizer)
+
+
+def build_toy(folder: Path) -> tuple[Path, Path]:
+    """Write the same on the embedded model."""
+    from transformers import AutoTokenizer
+
+    return _on(toy.model_path(), folder / "toy", AutoTokenizer.from_pretrained(toy.model_path()))
+
+
+def _on(base: Path, folder: Path, tokenizer: Any) -> tuple[Path, Path]:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    adapters, heads = folder / "adapters", folder / "heads"
     for seed, name in enumerate(NAMES):
         torch.manual_seed(seed)
         lora = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="SEQ_CLS", init_lora_weights=False)
@@ -82,12 +99,27 @@ def pairs(count: int, responses: int, seed: int = 0) -> list[Comparison]:
     return found[:count]
 
 
+def toy_pairs(count: int) -> list[Comparison]:
+    """Return pairs of the embedded preference data, each response in one of them."""
+    said: dict[str, list[str]] = {}
+    for row in toy.preferences():
+        responses = said.setdefault(row["prompt"], [])
+        if row["response"] not in responses:
+            responses.append(row["response"])
+    found = [
+        Comparison(prompt, a, b)
+        for prompt, responses in said.items()
+        for a, b in zip(responses[::2], responses[1::2], strict=False)
+    ]
+    return found[:count]
+
+
 def panel(folder: Path) -> RewardPanel:
     """Load this package's panel."""
     return RewardPanel(load_reward_models([folder]))
 
 
-def plainly(folder: Path) -> Callable[[list[Comparison]], np.ndarray]:
+def plainly(folder: Path) -> Judging:
     """Return the usual procedure: an adapter at a time, a pair at a time, a text at a time; all held in memory."""
     import torch
     from peft import PeftModel
@@ -117,15 +149,15 @@ def plainly(folder: Path) -> Callable[[list[Comparison]], np.ndarray]:
     return prefer
 
 
-def timed(judge: Callable[[list[Comparison]], np.ndarray], comparisons: list[Comparison]) -> dict[str, Any]:
+def timed(judge: Judging, comparisons: list[Comparison]) -> dict[str, Any]:
     """Return the preferences with the seconds they took."""
     wall, cpu = time.perf_counter(), time.process_time()
     found = judge(comparisons)
     return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, "p": found}
 
 
-def measure(folder: Path, hidden: int, layers: int, count: int, rounds: int) -> list[dict[str, Any]]:
-    """Time everybody on pairs whose responses are all different, and on a round robin of ten responses a prompt.
+def measure(folder: Path, hidden: int, layers: int, count: int, toys: int, rounds: int) -> list[dict[str, Any]]:
+    """Time everybody on pairs that are all different, on round robins of ten, and on the embedded data.
 
     Returns:
         One entry a kind of pairs: ``rounds``, each with the seconds of every contender, and by how much
@@ -134,30 +166,38 @@ def measure(folder: Path, hidden: int, layers: int, count: int, rounds: int) -> 
     import torch
 
     torch.set_num_threads(1)
-    adapters, heads = build(folder, hidden, layers)
+    random, embedded = _contenders(*build(folder, hidden, layers)), _contenders(*build_toy(folder))
+    kinds = [
+        ("all different", random, pairs(count, 2)),
+        ("ten a prompt, each against each", random, pairs(count, 10)),
+        ("embedded model and data, all different", embedded, toy_pairs(toys)),
+    ]
+    return [{"pairs": name, **_timed(judges, comparisons, rounds)} for name, judges, comparisons in kinds]
+
+
+def _contenders(adapters: Path, heads: Path) -> dict[str, Judging]:
     large = RewardPanel(load_reward_models([adapters], batch_tokens=8192))
-    judges = {
+    return {
         "adapters": panel(adapters).prefer,
         "adapters, batches of 8,192 tokens": large.prefer,
         "heads": panel(heads).prefer,
         "plain": plainly(adapters),
     }
-    out = []
-    for name, responses in (("all different", 2), ("ten a prompt, each against each", 10)):
-        comparisons = pairs(count, responses)
-        for judge in judges.values():
-            judge(comparisons[:1])
-        done = [_round(judges, comparisons, shift) for shift in range(rounds)]
-        found = {who: done[0][who].pop("p") for who in judges}
-        for later in done[1:]:
-            for one in later.values():
-                del one["p"]
-        differ = max(float(np.abs(found[who] - found["plain"]).max()) for who in judges if who != "heads")
-        out.append({"pairs": name, "count": len(comparisons), "differ": differ, "rounds": done})
-    return out
 
 
-def _round(judges: dict[str, Any], comparisons: list[Comparison], shift: int) -> dict[str, dict[str, Any]]:
+def _timed(judges: dict[str, Judging], comparisons: list[Comparison], rounds: int) -> dict[str, Any]:
+    for judge in judges.values():
+        judge(comparisons[:1])
+    done = [_round(judges, comparisons, shift) for shift in range(rounds)]
+    found = {who: done[0][who].pop("p") for who in judges}
+    for later in done[1:]:
+        for one in later.values():
+            del one["p"]
+    differ = max(float(np.abs(found[who] - found["plain"]).max()) for who in judges if who != "heads")
+    return {"count": len(comparisons), "differ": differ, "rounds": done}
+
+
+def _round(judges: dict[str, Judging], comparisons: list[Comparison], shift: int) -> dict[str, dict[str, Any]]:
     names = list(judges)
     turn = shift % len(names)
     done = {name: timed(judges[name], comparisons) for name in names[turn:] + names[:turn]}

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from benchmarks.judges import main, markdown
 from benchmarks.judges_chat import bare, serving
-from benchmarks.judges_panel import build, pairs, panel, plainly
+from benchmarks.judges_panel import build, pairs, panel, plainly, toy_pairs
 from benchmarks.models import build_tokenizer
 
+from slhf import toy
 from slhf.judges.reward_text import RewardText
 
 
@@ -41,6 +42,15 @@ def test_the_plain_procedure_votes_as_the_panel_does(models) -> None:
     assert panel(heads).prefer(asked).shape == (20,)
 
 
+def test_embedded_pairs_are_real_and_all_different() -> None:
+    found = toy_pairs(1000)
+    said = {(row["prompt"], row["response"]) for row in toy.preferences()}
+    sides = [(c.prompt, text) for c in found for text in (c.first, c.second)]
+    assert len(found) == 1000
+    assert len(set(sides)) == 2000
+    assert set(sides) <= said
+
+
 @pytest.mark.parametrize("slots", [1, 4])
 def test_the_server_is_never_quicker_than_its_pace(slots) -> None:
     with serving(slots, 0.01) as port:
@@ -50,10 +60,11 @@ def test_the_server_is_never_quicker_than_its_pace(slots) -> None:
 
 
 def test_a_small_run_writes_results_and_tables(tmp_path) -> None:
-    small = ["--pairs", "3", "--hidden", "32", "--layers", "1", "--kept", "300", "--slots", "2,3"]
+    small = ["--pairs", "3", "--toys", "4", "--hidden", "32", "--layers", "1", "--kept", "300", "--slots", "2,3"]
     path = main([*small, "--seconds", "0.1", "--rounds", "2", "--results", str(tmp_path)])
     found = json.loads(path.read_text())
-    assert [part["differ"] < 1e-12 for part in found["panel"]] == [True, True]
+    assert [part["differ"] < 1e-12 for part in found["panel"]] == [True] * 3
+    assert [part["count"] for part in found["panel"]] == [3, 3, 4]
     assert all(len(one["rounds"]) == 2 for one in found["panel"])
     assert {len(rounds) for rounds in found["kept"]["ways"].values()} == {2}
     assert [(one["slots"], one["limit"], one["questions"]) for one in found["chat"]] == [(2, 100, 10), (3, 150, 16)]

@@ -5,16 +5,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slhf.errors import InputError, NotTrainedError
+from slhf.judges.reward_rows import tables
 from slhf.judges.reward_text import RewardText, padded
+
+if TYPE_CHECKING:
+    from slhf.judges.reward_forward import PackedClassifier
+
+log = logging.getLogger(__name__)
 
 SETTINGS = "slhf_reward.json"
 """File beside the weights that says what they are."""
@@ -24,6 +31,9 @@ SKEW_SETTINGS = "slhf_skew.json"
 
 FORMS = ("adapters", "heads")
 """One adapter an attribute on one base, or one model with a head an attribute."""
+
+_WORTH_MERGING = 128
+"""Tokens from which on merging an adapter saves more time than it takes: 70 of a large model, 200 of a small one."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,8 @@ class RewardModels:
         self.model, self.text = model.eval(), text
         self.heads, self.batch_tokens = tuple(heads), batch_tokens
         self._settings = (*settings, text.max_length)
+        self._packed: PackedClassifier | None = None
+        self._asked: Any = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,7 +115,10 @@ class RewardModels:
         return tuple(name for name, _, _ in self.heads)
 
     def scores(self, responses: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Score responses, each distinct one once, one forward an adapter, in batches of similar length.
+        """Score responses, each distinct one once, an adapter at a time.
+
+        On a CPU a model of the Llama family is read by ``PackedClassifier``, which keeps one more copy of the weights
+        and agrees with the model's own forward up to rounding.
 
         Args:
             responses: N pairs of prompt and response.
@@ -111,20 +126,55 @@ class RewardModels:
         Returns:
             Rewards, (A, N); more is better.
         """
-        place: dict[tuple[str, str], int] = {}
-        where = [place.setdefault(response, len(place)) for response in responses]
-        texts = [self.text.tokens(prompt, response) for prompt, response in place]
-        found = np.empty((len(self.heads), len(texts)))
-        batches = length_sorted(list(map(len, texts)), batch_limit(self.model, self.batch_tokens))
+        place: dict[tuple[int, ...], int] = {}
+        rows: dict[tuple[str, str], int] = {}
+        for response in dict.fromkeys(responses):  # what is cut to the same tokens is a tie, exactly
+            rows[response] = place.setdefault(tuple(self.text.tokens(*response)), len(place))
+        found = np.empty((len(self.heads), len(place)))
+        if not place:
+            return found
+        read = self._reader([list(tokens) for tokens in place])
         for adapter in dict.fromkeys(adapter for _, adapter, _ in self.heads):
             if adapter is not None:
                 self.model.set_adapter(adapter)
-            mine = [(row, column) for row, (_, a, column) in enumerate(self.heads) if a == adapter]
-            for batch in batches:
-                out = self._forward([texts[i] for i in batch])
-                for row, column in mine:
-                    found[row, batch] = out[:, column]
-        return found[:, where]
+            out = read()
+            for row, (_, a, column) in enumerate(self.heads):
+                if a == adapter:
+                    found[row] = out[:, column]
+        return found[:, [rows[response] for response in responses]]
+
+    def _reader(self, texts: Sequence[list[int]]) -> Callable[[], NDArray[np.float64]]:
+        """Return what reads texts with the adapter that is active then: (N, outputs of the head)."""
+        lengths = list(map(len, texts))
+        limit = batch_limit(self.model, self.batch_tokens)
+        packed = self._packed_classifier()
+        several = len({adapter for _, adapter, _ in self.heads}) > 1
+        if packed is None or (several and sum(lengths) < _WORTH_MERGING):
+            batches = length_sorted(lengths, limit)
+            return lambda: self._padded(texts, batches)
+        # unless a bound was asked for, two texts fit at least, so that a pair's prompt is read once
+        laid = tables(texts, limit if self.batch_tokens else max(limit, 2 * max(lengths)))
+        return lambda: packed.scores(laid)
+
+    def _packed_classifier(self) -> PackedClassifier | None:
+        """Return the work copy, or None where there can be none, which is said once."""
+        device = self.model.device
+        if self._asked != device:
+            from slhf.judges.reward_fits import why_not
+            from slhf.judges.reward_forward import PackedClassifier
+
+            self._asked, reason = device, why_not(self.model, self.text.max_length)
+            self._packed = None if reason else PackedClassifier(self.model)
+            if reason:
+                level = logging.WARNING if device.type == "cpu" else logging.INFO
+                log.log(level, "rewards are read through transformers' own forward: %s", reason)
+        return self._packed
+
+    def _padded(self, texts: Sequence[list[int]], batches: Sequence[list[int]]) -> NDArray[np.float64]:
+        outs = np.concatenate([self._forward([texts[i] for i in batch]) for batch in batches])
+        found = np.empty_like(outs)
+        found[np.concatenate(batches)] = outs
+        return found
 
     def _forward(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         import torch
