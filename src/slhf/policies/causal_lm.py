@@ -86,6 +86,14 @@ class CausalPolicy:
         config = self.plain.config.get_text_config()
         if getattr(config, "layer_types", None) and any("linear" in t or "mamba" in t for t in config.layer_types):
             raise InputError(f"{config.model_type!r} has layers without a key–value cache, which is not supported")
+        window = _window(config)
+        if window is not None and window < (getattr(config, "max_position_embeddings", None) or window + 1):
+            log.warning(
+                "layers of this %s see %d tokens back, which is not supported yet: texts may have %d tokens at most",
+                config.model_type,
+                window,
+                window,
+            )
 
     @property
     def plain(self) -> Any:
@@ -104,8 +112,10 @@ class CausalPolicy:
 
     @property
     def max_length(self) -> int | None:
-        """Longest sequence the model was built for, if it says."""
-        return getattr(self.plain.config.get_text_config(), "max_position_embeddings", None)
+        """Longest sequence the model was built for and all its layers see in full, if it says."""
+        config = self.plain.config.get_text_config()
+        known = (getattr(config, "max_position_embeddings", None), _window(config))
+        return min((length for length in known if length), default=None)
 
     def move(self, device: torch.device | str) -> None:
         """Move a frozen reference to where the model went."""
@@ -212,3 +222,10 @@ class CausalPolicy:
         if 2 * size(base.groups(), name) > sum(layer.get_base_layer().weight.numel() for layer in carriers):
             return None
         return base, LowRank(base.groups(), name, base.dtype, base.device)
+
+
+def _window(config: Any) -> int | None:
+    """Return how many tokens back some layer sees, or None if all layers see everything."""
+    kinds = getattr(config, "layer_types", None)
+    slides = "sliding_attention" in kinds if kinds else getattr(config, "use_sliding_window", True)
+    return getattr(config, "sliding_window", None) if slides else None
