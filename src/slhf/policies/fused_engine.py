@@ -20,7 +20,7 @@ from slhf.policies.ragged_cache import RaggedCache
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
 """Architectures the fused forward is written for; others run through transformers."""
 
-_FEW = 64
+_FEW = 32
 """Rows of a product whose shapes are not rounded: as many as are decoded at once, and each comes again and again."""
 
 _FIXED_ROPE = ("default", "linear", "llama3", "yarn")
