@@ -85,6 +85,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
         self.page.on("request", self._request)
+        # from the beginning: a request that is sent while interception is being switched on can escape it
+        self.page.route("**/v1/chat/completions", self._answered)
 
     def _console(self, said: Any) -> None:
         if said.type in ("error", "warning"):
@@ -95,6 +97,12 @@ class Visit:
             self.wrong.append(request.url)
         if request.method == "POST":
             self.sent.append((request.url.removeprefix(self.url), json.loads(request.post_data)))
+
+    def _answered(self, route: Any) -> None:
+        if self._answers is None:
+            route.continue_()
+        else:
+            self._answers(route)
 
     def __enter__(self) -> Visit:
         self.page.goto(self.url)
@@ -134,8 +142,6 @@ class Visit:
 
     def answer(self, handler: Callable[[Any], Any]) -> None:
         """Have chat completions answered by ``handler`` from now on."""
-        if self._answers is None:
-            self.page.route("**/v1/chat/completions", lambda route: self._answers(route))
         self._answers = handler
 
 

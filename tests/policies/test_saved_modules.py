@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from peft import get_peft_model
-from tests.games import WORDS, lora
-from tests.tiny import CHAT, model, tokenizer
 
+from games import WORDS, lora
 from slhf.policies import CausalPolicy
 from slhf.policies.decoding import Sampling, row_noise, sample
 from slhf.policies.roles import make_roles
+from tiny import CHAT, model, tokenizer
 
 CASES = {"embeddings": ["embed_tokens"], "last norm": ["norm"], "both": ["embed_tokens", "norm"]}
 TOKENS = torch.randint(3, 8, (2, 7), generator=torch.Generator().manual_seed(0))
