@@ -179,6 +179,27 @@ def test_a_model_that_fails_fails_those_who_wait_and_then_goes_on(small: CausalP
     assert found.tokens == alone(small, second)
 
 
+def test_no_room_for_a_larger_cache_fails_those_who_join_too(small: CausalPolicy) -> None:
+    engine = small.engine("leader")
+    plain, broken = engine.new_cache, [True]
+
+    def new_cache(rows: int, capacity: int) -> object:
+        if broken and broken.pop():
+            raise RuntimeError("out of memory")
+        return plain(rows, capacity)
+
+    engine.new_cache = new_cache  # type: ignore[method-assign, assignment]
+    decoder = Decoder(engine, max_rows=4)
+    first = [job(small, 2), job(small, 3)]
+    decoder.submit(first)
+    for one in first:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            one.done.result(timeout=60)
+    second = job(small, 6)
+    decoder.submit([second])
+    assert second.done.result(timeout=60).tokens == alone(small, second)
+
+
 def test_through_transformers_too() -> None:
     """An engine that runs the model's own forward, as architectures without a fused form do."""
     from slhf.policies.transformers_engine import TransformersEngine

@@ -23,6 +23,7 @@ def test_what_is_there_together_is_sent_together_and_an_error_comes_last() -> No
         outbox.put(b"d")
         outbox.close(ZeroDivisionError("first"))
         outbox.close(ValueError("second"))
+        outbox.put(b"too late")
         assert await outbox.taken() == b"d"
         with pytest.raises(ZeroDivisionError, match="first"):
             await outbox.taken()

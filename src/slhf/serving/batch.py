@@ -65,7 +65,7 @@ class Batch:
     def _growths(self) -> list[Growth]:
         """Let in who fits, and return what all rows are fed: their last token, or what is new of their context."""
         here = len(self._rows)
-        groups, self._joining = grouped(self._joining, self._most)
+        groups, later = grouped(self._joining, self._most)
         arrivals = [one for group in groups for one in group.arrivals]
         cache = self._roomy(here + len(arrivals), max((group.room for group in groups), default=0))
         growths = [Growth(cache.part(0, here), [[row.tokens[-1]] for row in self._rows])] if here else []
@@ -78,6 +78,7 @@ class Batch:
                 own.lengths[row] = one.known
             growths.append(Growth(own, [one.tokens for one in group.arrivals]))
             self._rows += [_Row(one.job) for one in group.arrivals]
+        self._joining = later  # only now: whoever joins is told, too, if there is no memory for a larger cache
         return growths
 
     def _roomy(self, rows: int, capacity: int) -> RaggedCache:

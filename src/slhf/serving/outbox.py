@@ -26,9 +26,10 @@ class Outbox:
         self._timer = self._loop.call_later(quiet, self._silent)
 
     def put(self, event: bytes) -> None:
-        """Add an event."""
-        self._said.append(event)
-        self._wake()
+        """Add an event; what comes after the end is dropped."""
+        if not self._over:
+            self._said.append(event)
+            self._wake()
 
     def close(self, error: BaseException | None = None) -> None:
         """Say that nothing more will come, or what went wrong; who closes it first is right."""
