@@ -53,6 +53,16 @@ def test_the_reward_is_read_at_the_last_token_whatever_the_padding(kind):
     torch.testing.assert_close(together[1], hidden @ model.score.weight.T, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["plain", "chat"])
+def test_texts_split_together_are_what_each_is_alone(kind):
+    text = RewardText(tokenizer(CHAT_WORDS, template=CHAT if kind == "chat" else None), max_length=5)
+    asked = [("say a one", "b c"), ("two", ""), ("say a one", "b c"), ("", "three three three d")]
+    together = text.all_tokens(asked)
+    assert list(together) == list(dict.fromkeys(asked))
+    assert together == {one: text.tokens(*one) for one in asked}
+    assert text.all_tokens([]) == {}
+
+
 def test_a_tokenizer_without_an_end_token_is_refused():
     made = tokenizer(WORDS)
     made.eos_token = None

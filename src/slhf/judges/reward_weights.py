@@ -127,9 +127,8 @@ class RewardModels:
             Rewards, (A, N); more is better.
         """
         place: dict[tuple[int, ...], int] = {}
-        rows: dict[tuple[str, str], int] = {}
-        for response in dict.fromkeys(responses):  # what is cut to the same tokens is a tie, exactly
-            rows[response] = place.setdefault(tuple(self.text.tokens(*response)), len(place))
+        texts = self.text.all_tokens(responses)
+        rows = {r: place.setdefault(tuple(t), len(place)) for r, t in texts.items()}  # cut to the same: an exact tie
         found = np.empty((len(self.heads), len(place)))
         if not place:
             return found

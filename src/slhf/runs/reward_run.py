@@ -141,7 +141,8 @@ def tested(folder: str | Path, held_out: RewardPairs) -> dict[str, RewardReport]
     sides = [*zip(held_out.prompts, held_out.first, strict=True), *zip(held_out.prompts, held_out.second, strict=True)]
     place = {side: number for number, side in enumerate(dict.fromkeys(sides))}
     rewards = panel.scores(list(place))
-    lengths = np.array([len(panel.models[0].text.tokens(*side)) for side in place])
+    tokens = panel.models[0].text.all_tokens(place)
+    lengths = np.array([len(tokens[side]) for side in place])
     reports = {}
     for attribute in held_out.attributes:
         pairs = held_out.of(attribute)
@@ -171,7 +172,8 @@ def tested_skew(folder: str | Path, held_out: RewardPairs) -> dict[str, RewardRe
     judge, (attribute,) = skew(str(folder)), held_out.attributes
     pairs = held_out.of(attribute)
     asked = [Comparison(*texts) for texts in zip(pairs.prompts, pairs.first, pairs.second, strict=True)]
-    lengths = [[len(judge.vectors.text.tokens(c.prompt, y)) for y in (c.first, c.second)] for c in asked]
+    tokens = judge.vectors.text.all_tokens((c.prompt, y) for c in asked for y in (c.first, c.second))
+    lengths = [[len(tokens[c.prompt, y]) for y in (c.first, c.second)] for c in asked]
     lead, longer = judge.log_odds(asked), np.subtract(*np.array(lengths).T)
     return {attribute: reward_report(lead, np.zeros_like(lead), pairs.preference[:, 0], longer, pairs.prompts)}
 

@@ -67,16 +67,10 @@ class RewardPairs:
 
     def rows(self, text: RewardText) -> list[dict[str, Any]]:
         """Return the pairs as tokens: ``chosen_ids``, ``rejected_ids`` and ``labels``, the A preferences."""
-        known: dict[tuple[str, str], list[int]] = {}
-
-        def tokens(prompt: str, response: str) -> list[int]:
-            key = (prompt, response)
-            if key not in known:
-                known[key] = text.tokens(prompt, response)
-            return known[key]
-
+        sides = [zip(self.prompts, responses, strict=True) for responses in (self.first, self.second)]
+        tokens = text.all_tokens(side for pairs in sides for side in pairs)
         return [
-            {"chosen_ids": tokens(x, y), "rejected_ids": tokens(x, other), "labels": p.tolist()}
+            {"chosen_ids": tokens[x, y], "rejected_ids": tokens[x, other], "labels": p.tolist()}
             for x, y, other, p in zip(self.prompts, self.first, self.second, self.preference, strict=True)
         ]
 
