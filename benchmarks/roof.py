@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.case import DTYPES, Case
 from benchmarks.models import SIZES
-from slhf.policies.matrices import onednn_linear, packing_works
+from slhf.cpu import packed_linear, packing_works
 
 RANK = 32
 BETWEEN = 10
@@ -108,7 +108,7 @@ def measure(dtype: str, seconds: float = 1.0) -> dict[str, float]:
     row = torch.randn(1, 1024).to(kind)
     product = _seconds(lambda: square @ square, seconds)
     if packing_works(kind):
-        product = min(product, _seconds(lambda: onednn_linear(square, square, None), seconds))
+        product = min(product, _seconds(lambda: packed_linear(square, square, None), seconds))
     return {
         "arithmetic": 2 * 2048**3 / product,
         "bandwidth": weights.numel()

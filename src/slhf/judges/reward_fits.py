@@ -11,7 +11,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
-from slhf.judges.reward_packed import inner, packing_works
+from slhf.cpu import packing_works
+from slhf.judges.reward_packed import inner
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral")
 """Architectures with this forward; others run through transformers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from slhf.cpu import keep_freed_memory
 from slhf.judges.reward_attention import Attention
 from slhf.judges.reward_fits import plain_of, projections
 from slhf.judges.reward_packed import Layer, Room, in_pairs, packed_layer, sources
@@ -42,7 +42,7 @@ class PackedClassifier:
     @torch.inference_mode()
     def scores(self, tables: Sequence[Table]) -> NDArray[np.float64]:
         """Return what the head says at the end of every text, (N, labels), by the texts' numbers."""
-        _keep_freed_memory()
+        keep_freed_memory(mib=64)
         self._refresh()
         turns = self._turns(1 + max(int(table.places.max()) for table in tables))
         found = np.concatenate([self._read(table, turns).double().numpy() for table in tables])
@@ -115,14 +115,3 @@ def _rounded(rows: Rows) -> Tensor:
     """
     step = max(16, 1 << max(len(rows).bit_length() - 5, 0))
     return torch.from_numpy(np.pad(rows, (0, -len(rows) % step)))
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Have the C library keep what is freed, and not give it back to the system after each product.
-
-    glibc gives large blocks back at once, and pages that come anew have to be cleared: a fifth of the time of a
-    forward (measured). Once it has seen a block of just below 32 MiB freed, it keeps up to 64 MiB. Elsewhere this does
-    nothing: the block is never written to.
-    """
-    torch.empty(31 << 20, dtype=torch.uint8)

@@ -129,25 +129,28 @@ def _table(texts: Sequence[list[int]], members: Sequence[tuple[int, int]]) -> Ta
 def _blocks(pieces: Sequence[_Piece]) -> tuple[Block, ...]:
     """Put pieces of like size together; those from a text's first token on need no mask, so they stay apart."""
     groups: list[list[_Piece]] = []
+    most = keys = 0  # queries and keys of the group's largest pieces
     for piece in sorted(pieces, key=lambda p: (p.start > 0, -len(p.queries), -len(p.keys))):
+        own, seen = len(piece.queries), len(piece.keys)
         # sorted by queries: the first of a group has most, and may have fewer keys than one that comes later
         if groups and (groups[-1][0].start > 0) == (piece.start > 0):
-            together = [*groups[-1], piece]
-            if _size(together) - _size(groups[-1]) - _size([piece]) <= _CALL:
+            count, longer = len(groups[-1]), max(keys, seen)
+            # scores of attention are padded to one size
+            if (count + 1) * most * longer - count * most * keys - own * seen <= _CALL:
                 groups[-1].append(piece)
+                keys = longer
                 continue
         groups.append([piece])
+        most, keys = own, seen
     return tuple(
         Block(_square([p.queries for p in group]), _square([p.keys for p in group]), np.array([p.start for p in group]))
         for group in groups
     )
 
 
-def _size(pieces: Sequence[_Piece]) -> int:
-    """Return the scores of attention of pieces padded to one size."""
-    return len(pieces) * max(len(p.queries) for p in pieces) * max(len(p.keys) for p in pieces)
-
-
 def _square(rows: Sequence[Rows]) -> Rows:
-    longest = max(map(len, rows))
-    return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
+    square = np.empty((len(rows), max(map(len, rows))), dtype=np.int64)
+    for number, row in enumerate(rows):
+        square[number, : len(row)] = row
+        square[number, len(row) :] = row[-1]
+    return square

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-log = logging.getLogger(__name__)
+from slhf.cpu import pack, packed_linear, packing_works
 
-
-@cache
-def packing_works(dtype: torch.dtype) -> bool:
-    """Say whether oneDNN's packed linear layer is there and right on this machine; asked once a type.
-
-    A plain product of 8 rows with a large matrix reads the weights two to four times slower
-    than memory allows, because their layout suits many rows. The packed operators are
-    torch's own (its compiler uses them) but not public, so they are tried before they are trusted.
-    """
-    if dtype not in (torch.float32, torch.bfloat16):
-        return False
-    if not torch.backends.mkldnn.is_available():
-        log.warning("decoding uses plain matrix products; this torch was built without oneDNN")
-        return False
-    try:
-        generator = torch.Generator().manual_seed(0)
-        weight = torch.randn(48, 32, generator=generator).to(dtype)
-        rows = torch.randn(3, 32, generator=generator).to(dtype)
-        with torch.inference_mode():
-            got = onednn_linear(rows, _pack(weight), None)
-        right = torch.allclose(got.float(), F.linear(rows.float(), weight.float()), atol=0.2, rtol=0.02)
-    except (AttributeError, RuntimeError) as error:
-        log.warning("decoding uses plain matrix products; packed ones are not available here (%s)", error)
-        return False
-    if not right:
-        log.warning("decoding uses plain matrix products; packed ones give wrong results here")
-    return right
-
-
-def _pack(weight: Tensor) -> Tensor:
-    return torch.ops.mkldnn._reorder_linear_weight(weight, 8)
-
-
-def onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return x Wᵀ + b by oneDNN, for x (…, C) and W (R, C), packed or as it lies; ask ``packing_works`` first."""
-    # the overload by its name: finding it anew costs as much as a small product
-    return torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+_FEW = 8
+"""Rows of a product the packed order is made for: about as many as are decoded at once."""
 
 
 class Matrix:
@@ -88,7 +51,7 @@ class Matrix:
         self._source = source
         if self._packs:
             dense = torch.cat([part.to(self._dtype) for part in parts]) if len(parts) > 1 else parts[0].to(self._dtype)
-            self._weight = _pack(dense.contiguous())
+            self._weight = pack(dense, _FEW)
             return
         if len(parts) == 1:
             self._weight = parts[0].detach().to(self._dtype)
@@ -104,4 +67,4 @@ class Matrix:
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return x Wᵀ + b for x of shape (…, C)."""
         assert self._weight is not None
-        return onednn_linear(x, self._weight, bias) if self._packs else F.linear(x, self._weight, bias)
+        return packed_linear(x, self._weight, bias) if self._packs else F.linear(x, self._weight, bias)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from threading import Lock
 
+from slhf.cpu import keep_freed_memory
 from slhf.errors import InputError
-from slhf.policies.allocator import keep_freed_memory
 from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.chain import Turn
 from slhf.policies.decoding import Sampling, row_noise

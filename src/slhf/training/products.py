@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from transformers import TrainingArguments
 
-from slhf.policies.allocator import keep_freed_memory
-from slhf.policies.matrices import onednn_linear, packing_works
+from slhf.cpu import keep_freed_memory, packed_linear, packing_works
 from slhf.training.adapter_sums import in_place_sums
 
 
@@ -91,7 +90,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(x, weight)
-        return onednn_linear(x, weight, bias)
+        return packed_linear(x, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -99,8 +98,8 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         wanted = ctx.needs_input_grad
         return (
-            onednn_linear(grad, weight.t(), None) if wanted[0] else None,
-            onednn_linear(grad.t(), x.t(), None) if wanted[1] else None,
+            packed_linear(grad, weight.t(), None) if wanted[0] else None,
+            packed_linear(grad.t(), x.t(), None) if wanted[1] else None,
             grad.sum(dim=0) if wanted[2] else None,
         )
 

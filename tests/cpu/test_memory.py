@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource, sys
 import torch
-from slhf.policies.allocator import keep_freed_memory
+from slhf.cpu import keep_freed_memory
 
 def faults(mib: int) -> int:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -20,6 +20,7 @@ def faults(mib: int) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 assert keep_freed_memory(mib=64) is True
+assert keep_freed_memory(mib=1) is True  # and takes nothing back
 faults(24)
 print(faults(24))
 """
