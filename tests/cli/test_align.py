@@ -164,7 +164,7 @@ def test_annotate_goes_on_where_it_stopped(slhf, tmp_path, monkeypatch, by):
         (("--out", "x.jsonl", "--by", "tyo"), "no judge called 'tyo'"),
         (("--out", "x.jsonl", "--by", "toy", "--reference", "toy"), "belongs to implicit rewards"),
         (("--out", "x.jsonl", "--by", "toy", "--prompts", "gone.jsonl"), "there is no data file"),
-        (("--out", "x.jsonl", "--by", "folower"), "no judge called 'folower'"),
+        (("--out", "x.jsonl", "--by", "folower"), "nor a judge. Did you mean 'follower'?"),
         (("--out", "x.jsonl", "--by", "follower", "--answers", "4"), "one answer and one refinement of it; take 2"),
         (("--out", "x.jsonl", "--by", "follower", "--agree", "tyo"), "no judge called 'tyo'"),
         (("--out", "x.jsonl", "--by", "toy", "--agree", "toy"), "filters what 'follower' labels"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slhf.data import load_prompts
 from slhf.data.pair_files import check_rows_file, write_rows
-from slhf.errors import InputError
+from slhf.errors import InputError, suggestion
 from slhf.evaluation import Model, Store, policy_model, remembered
 from slhf.evaluation.answers import leader_answers, refined_answers
 from slhf.evaluation.store import Watch, unwatched
@@ -77,6 +77,9 @@ class Annotation:
             raise InputError(f"temperature={self.temperature}: it must be positive; at 0 all answers are the same")
         if not self.beta > 0:
             raise InputError(f"beta={self.beta}: it must be positive")
+        near = suggestion(self.by, (IMPLICIT, FOLLOWER))
+        if near and self.by.isidentifier() and self.by not in (IMPLICIT, FOLLOWER):
+            raise InputError(f"by={self.by!r} is neither {IMPLICIT!r} nor {FOLLOWER!r} nor a judge.{near}")
         if self.by != IMPLICIT and self.reference is not None:
             raise InputError(f"reference={self.reference!r} belongs to implicit rewards; {self.by!r} labels without it")
         if self.by == FOLLOWER and self.answers != 2:
