@@ -238,7 +238,7 @@ def test_a_model_that_fails_and_recovers(caplog: pytest.LogCaptureFixture) -> No
         return plain(hidden)
 
     engine.logits = logits  # type: ignore[method-assign]
-    policy.engine = lambda role: engine  # type: ignore[method-assign, assignment]
+    policy.engine = lambda role, **_: engine  # type: ignore[method-assign, assignment]
     with served(Refiner(policy)) as server:
         statuses = [server.ask(seed=1, refine={"steps": 4})[0] for _ in range(3)]
     assert statuses == [500, 200, 200]

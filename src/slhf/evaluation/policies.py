@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slhf.errors import InputError
-from slhf.evaluation.answers import BATCH, ROLES, Model, Request
+from slhf.evaluation.answers import BATCH, Model, Request
 from slhf.evaluation.identity import fingerprint
 
 if TYPE_CHECKING:
@@ -44,18 +44,19 @@ def policy_model(
     from slhf.policies.decoding import row_noise  # here, so that importing this room does not load torch
 
     settings = replace(sampling, end_tokens=policy.roles.end_tokens, logprobs=False)
-    engines: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
 
     def answer(requests: Sequence[Request]) -> list[str]:
         contexts = [_context(policy, request) for request in requests]
         _check_lengths(policy, settings, requests, contexts)
         policy.model.eval()
         texts = [""] * len(requests)
-        for role in ROLES:
+        engines = policy.engines(sorted({request.role for request in requests}), held=kept)
+        kept.update(engines)
+        for role in engines:
             mine = [i for i, request in enumerate(requests) if request.role == role]
             for start in range(0, len(mine), max_rows):
                 part = mine[start : start + max_rows]
-                engines[role] = policy.engine(role, held=engines.get(role))
                 noise = np.stack([row_noise(requests[i].noise_key(seed), settings.max_new_tokens) for i in part])
                 found = _sampled(policy, engines[role], [contexts[i] for i in part], noise, settings)
                 for i, text in zip(part, found, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -200,6 +200,26 @@ class CausalPolicy:
             log.warning("sampling through transformers' own forward (%s); this is slower", reason)
             self._told_slow = True
         return TransformersEngine(model, self.reference if role is None else lambda: self.playing(role))
+
+    def engines(
+        self,
+        roles: Sequence[str] = ROLES,
+        *,
+        dtype: torch.dtype | None = None,
+        held: Mapping[Any, Engine] | None = None,
+    ) -> dict[str, Engine]:
+        """Return engines that sample as each of ``roles`` with today's weights; shared weights have one engine.
+
+        Args:
+            roles: ``leader``, ``follower`` or both.
+            dtype: sampling precision; the model's own if None.
+            held: engines returned earlier, a role; their buffers are used again.
+        """
+        known = held or {}
+        if self.shared and roles:
+            one = next((known[role] for role in ROLES if role in known), None)
+            return dict.fromkeys(roles, self.engine(roles[0], dtype=dtype, held=one))
+        return {role: self.engine(role, dtype=dtype, held=known.get(role)) for role in roles}
 
     def low_rank(self, role: str, base: Engine) -> tuple[FusedEngine, LowRank] | None:
         """Return ``base`` and ``role``'s adapter with today's weights, to be applied beside it.

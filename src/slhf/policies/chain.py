@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slhf.errors import InputError
-from slhf.policies.causal_lm import CausalPolicy
+from slhf.policies.causal_lm import ROLES, CausalPolicy
 from slhf.policies.decoding import Sampling, row_noise, sample
+from slhf.policies.engine import Engine
 from slhf.policies.roles import Roles
 from slhf.policies.rollouts import make_answers
 from slhf.types import Answer, Prompt
@@ -123,12 +124,13 @@ def chain(
     if answers is not None:
         given = [Answer(roles.answer_tokens(text), text, True) for text in answers]
     chains = [[] if answer is None else [answer] for answer in given]
+    engines: dict[str, Engine] = {}
     loops = [turns(prompt, steps, answer) for prompt, answer in zip(prompts, given, strict=True)]
     wanted = [next(loop, None) for loop in loops]  # all of one step, or all None
     while wanted[0] is not None:
         contexts = [turn.context(roles, start) for turn, start in zip(wanted, starts, strict=True) if turn is not None]
         step, role = wanted[0].step, wanted[0].role
-        said = _one(policy, role, contexts, sampling, (seed, step), on_token, step)
+        said = _one(policy, role, engines, contexts, sampling, (seed, step), on_token, step)
         for sequence, answer in zip(chains, said, strict=True):
             sequence.append(answer)
         wanted = [next_turn(loop, answer) for loop, answer in zip(loops, said, strict=True)]
@@ -138,6 +140,7 @@ def chain(
 def _one(
     policy: CausalPolicy,
     role: str,
+    engines: dict[str, Engine],
     contexts: list[list[int]],
     sampling: Sampling,
     key: tuple[int, int],
@@ -150,7 +153,9 @@ def _one(
             f"step {step}: context and answer need {capacity} tokens, the model holds {policy.max_length}; "
             "shorten the prompt or lower max_new_tokens"
         )
-    engine = policy.engine(role)
+    if role not in engines:  # made once a chain
+        engines |= policy.engines(ROLES if policy.shared else (role,))
+    engine = engines[role]
     cache = engine.new_cache(len(contexts), capacity)
     noise = np.stack([row_noise((*key, i), sampling.max_new_tokens) for i in range(len(contexts))])
     listen = None if on_token is None else (lambda row, token: on_token(row, step, token))

@@ -80,14 +80,11 @@ class FusedEngine:
     training. Embeddings, norms and head are shared with the model where type and adapter allow.
 
     Args:
-        model: a causal language model of one of ``FAMILIES``, plain or wrapped by PEFT.
+        model: a causal language model that fits, see ``why_not``; plain or wrapped by PEFT.
         dtype: type of the copy; the model's own if None.
     """
 
     def __init__(self, model: Any, dtype: torch.dtype | None = None):
-        reason = why_not(model)
-        if reason:
-            raise ValueError(reason)
         plain = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._plain = plain
         self._decoder = plain.get_decoder()

@@ -66,10 +66,8 @@ class Roller:
 
     def refresh(self, role: str | None) -> Engine:
         """Return ``role``'s engine with today's weights; None is the reference."""
-        # roles that share their weights share one engine, and its buffers
-        key = "leader" if role is not None and self._policy.shared else role
-        self._engines[key] = self._policy.engine(role, dtype=self._dtype, held=self._engines.get(key))
-        return self._engines[key]
+        self._engines[role] = self._policy.engine(role, dtype=self._dtype, held=self._engines.get(role))
+        return self._engines[role]
 
     def forget(self, role: str | None) -> None:
         """Free an engine's buffers (the reference's, after an evaluation)."""
@@ -121,7 +119,9 @@ class Roller:
         if isinstance(opponent, Mixture):
             engine = MixtureEngine(self._pair(), opponent.coefficient, alone=leaders)
             return [one for part in parts for one in self._opposed(engine, part, step, leaders, mixed)]
-        engines = {role: self.refresh(role) for role in ROLES[: 2 if followers else 1]}
+        roles = ROLES[: 2 if followers else 1]
+        engines = self._policy.engines(roles, dtype=self._dtype, held=self._engines)
+        self._engines |= engines
         return [one for part in parts for one in self._part(engines, part, step, leaders, followers)]
 
     def _pair(self) -> Pair:

@@ -61,14 +61,12 @@ class LocalPlayer:
         policy.model.eval()
         if policy.device.type == "cpu":
             keep_freed_memory(mib=64)
-        self._decoders: dict[str, Decoder] = {}
-        for role in roles:
-            if policy.shared and self._decoders:
-                self._decoders[role] = next(iter(self._decoders.values()))
-            else:
-                self._decoders[role] = Decoder(
-                    policy.engine(role), max_rows=max_batch, most=self._most, turn=computing, watch=watch
-                )
+        engines = policy.engines(roles)
+        decoders = {
+            engine: Decoder(engine, max_rows=max_batch, most=self._most, turn=computing, watch=watch)
+            for engine in engines.values()
+        }
+        self._decoders = {role: decoders[engine] for role, engine in engines.items()}
 
     @property
     def waiting(self) -> int:
