@@ -38,8 +38,8 @@ class GameArguments(TrainingArguments):
         importance_cap: truncation of those weights.
         logits_chunk_mib: upper bound on one chunk of float32 logits, MiB. 0: 8 to 30 on a CPU, by the size of
             the vocabulary (see ``slhf.training.passes.automatic_chunk``), 256 otherwise.
-        train_chunk_tokens: tokens (padding included) of one forward–backward inside a
-            micro-batch; bounds memory, does not change the gradient. 0: 1,024 on a CPU, 16,384 otherwise.
+        train_chunk_tokens: tokens (padding included) of one forward–backward inside a micro-batch; bounds
+            memory, does not change the gradient. 0: 1,024 on a CPU, 2,048 there in bfloat16, 16,384 otherwise.
         generation_rows: answers decoded at the same time.
         judge_parts: a step's prompts are sampled in so many parts, and each is judged while the next is sampled;
             for judges that answer slowly, a server say. 1 judges after sampling.

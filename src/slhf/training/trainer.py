@@ -25,7 +25,7 @@ from slhf.training.callbacks import RunFiles
 from slhf.training.held_out import Evaluator, HeldOut
 from slhf.training.metrics import Meter
 from slhf.training.optimizer import role_groups
-from slhf.training.passes import game_batch
+from slhf.training.passes import automatic_tokens, game_batch
 from slhf.training.play import describe, describe_weights, held_out_entry, sample_entry
 from slhf.training.products import fast_products
 from slhf.training.saving import save_roles, saved_if_the_judge_fails
@@ -135,8 +135,8 @@ class GameTrainer(Trainer):
         model.train()
         start = time.perf_counter()
         total = torch.zeros((), device=self.args.device)
-        limit = self.args.train_chunk_tokens or (1024 if self.args.device.type == "cpu" else 16384)
-        pieces = chunks(inputs, limit)
+        narrowest = torch.bfloat16 if self.args.bf16 or self.args.fp16 else self.policy.plain.dtype
+        pieces = chunks(inputs, self.args.train_chunk_tokens or automatic_tokens(self.args.device, narrowest))
         for number, piece in enumerate(pieces):
             last = number == len(pieces) - 1
             together = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
