@@ -48,6 +48,14 @@ def run(batch: Batch) -> None:
         batch.step()
 
 
+def fail_together(decoder: Decoder, jobs: list[Job]) -> None:
+    """Ask for answers of a model that is out of memory: everybody is told."""
+    decoder.submit(jobs)
+    for one in jobs:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            one.done.result(timeout=60)
+
+
 def test_rows_that_come_and_go_get_what_they_get_alone(small: CausalPolicy) -> None:
     batch = Batch(small.engine("leader"))
     jobs = [job(small, number) for number in range(24)]
@@ -167,11 +175,7 @@ def test_a_model_that_fails_fails_those_who_wait_and_then_goes_on(small: CausalP
 
     engine.logits = logits  # type: ignore[method-assign]
     decoder = Decoder(engine, max_rows=4)
-    first = [job(small, 2), job(small, 3)]
-    decoder.submit(first)
-    for one in first:
-        with pytest.raises(RuntimeError, match="out of memory"):
-            one.done.result(timeout=60)
+    fail_together(decoder, [job(small, 2), job(small, 3)])
     broken.append(False)
     second = job(small, 6)
     decoder.submit([second])
@@ -190,11 +194,7 @@ def test_no_room_for_a_larger_cache_fails_those_who_join_too(small: CausalPolicy
 
     engine.new_cache = new_cache  # type: ignore[method-assign, assignment]
     decoder = Decoder(engine, max_rows=4)
-    first = [job(small, 2), job(small, 3)]
-    decoder.submit(first)
-    for one in first:
-        with pytest.raises(RuntimeError, match="out of memory"):
-            one.done.result(timeout=60)
+    fail_together(decoder, [job(small, 2), job(small, 3)])
     second = job(small, 6)
     decoder.submit([second])
     assert second.done.result(timeout=60).tokens == alone(small, second)
